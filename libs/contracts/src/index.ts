@@ -1,0 +1,4 @@
+export * from './api.js';
+export * from './frames.js';
+export * from './gateway.js';
+export * from './routes.js';
