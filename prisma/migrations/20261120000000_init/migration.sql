@@ -112,6 +112,8 @@ CREATE TABLE "agents" (
     "gateway_id" TEXT,
     "target_gateway_id" TEXT,
     "attached_to" TEXT,
+    "attached_generation" BIGINT,
+    "previous_gateway_id" TEXT,
     "conditions" JSONB NOT NULL DEFAULT '[]',
     "lease_owner" TEXT,
     "lease_until" TIMESTAMPTZ(3),

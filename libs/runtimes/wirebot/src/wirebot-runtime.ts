@@ -1,0 +1,81 @@
+import type { ArchiveManifest, ConfigApplied, GatewayConfig, GatewayStatus } from '#libs/contracts';
+import { deadline } from '#libs/kernel';
+import { type GatewayEndpoint, GatewayRuntime, RuntimeError } from '#libs/runtimes/core';
+import { Agent, type Dispatcher, request } from 'undici';
+
+/** Longest waits, in milliseconds. */
+const STATUS_TIMEOUT = 2_000;
+const CALL_TIMEOUT = 10_000;
+const TRANSFER_TIMEOUT = 600_000;
+
+interface Call {
+  readonly method: 'GET' | 'PUT' | 'DELETE';
+  readonly path: string;
+  readonly body?: string | Dispatcher.ResponseData['body'];
+  readonly type?: string;
+  readonly timeout: number;
+  readonly signal: AbortSignal;
+}
+
+/** Speaks the control API of Wirebot's own gateway (libs/contracts, gateway.ts). */
+export class WirebotRuntime extends GatewayRuntime {
+  readonly name = 'wirebot';
+  /** Kept connections: a configuration push is then one round trip. */
+  readonly #agent = new Agent({ connections: 4, keepAliveTimeout: 10_000, connect: { timeout: 1_000 } });
+
+  async status(at: GatewayEndpoint, signal: AbortSignal): Promise<GatewayStatus> {
+    return this.#json(at, { method: 'GET', path: '/control/status', timeout: STATUS_TIMEOUT, signal });
+  }
+
+  async apply(at: GatewayEndpoint, config: GatewayConfig, drainMs: number, signal: AbortSignal): Promise<ConfigApplied> {
+    return this.#json(at, {
+      method: 'PUT',
+      path: `/control/config?drainMs=${drainMs}`,
+      body: JSON.stringify(config),
+      type: 'application/json',
+      timeout: CALL_TIMEOUT + drainMs,
+      signal,
+    });
+  }
+
+  async copyAgent(from: GatewayEndpoint, to: GatewayEndpoint, agentId: string, signal: AbortSignal): Promise<ArchiveManifest> {
+    const path = `/control/agents/${agentId}/archive`;
+    const source = await this.#call(from, { method: 'GET', path, timeout: TRANSFER_TIMEOUT, signal });
+    return this.#json(to, { method: 'PUT', path, body: source, type: 'application/x-tar', timeout: TRANSFER_TIMEOUT, signal });
+  }
+
+  async removeAgent(at: GatewayEndpoint, agentId: string, signal: AbortSignal): Promise<void> {
+    const body = await this.#call(at, { method: 'DELETE', path: `/control/agents/${agentId}`, timeout: CALL_TIMEOUT, signal });
+    await body.dump();
+  }
+
+  async close(): Promise<void> {
+    await this.#agent.close();
+  }
+
+  async #json<T>(at: GatewayEndpoint, call: Call): Promise<T> {
+    return (await (await this.#call(at, call)).json()) as T;
+  }
+
+  async #call(at: GatewayEndpoint, call: Call): Promise<Dispatcher.ResponseData['body']> {
+    let answer: Dispatcher.ResponseData;
+    try {
+      answer = await request(`http://${at.host}:${at.controlPort}${call.path}`, {
+        method: call.method,
+        headers: { authorization: `Bearer ${at.credential}`, ...(call.type ? { 'content-type': call.type } : {}) },
+        body: call.body ?? null,
+        signal: deadline(call.timeout, call.signal),
+        headersTimeout: call.timeout,
+        bodyTimeout: call.timeout,
+        dispatcher: this.#agent,
+      });
+    } catch (cause) {
+      if (call.signal.aborted) throw call.signal.reason;
+      throw new RuntimeError('gateway-unreachable', 'The gateway does not answer on its control port.', true, { cause });
+    }
+    if (answer.statusCode < 300) return answer.body;
+    const problem = (await answer.body.json().catch(() => ({}))) as { code?: string; detail?: string };
+    const code = problem.code ?? `gateway-answered-${answer.statusCode}`;
+    throw new RuntimeError(code, problem.detail ?? `The gateway answered ${answer.statusCode}.`, answer.statusCode >= 500);
+  }
+}
