@@ -1,1 +1,3 @@
 export * from './model-api.js';
+export * from './postgres.js';
+export * from './redis.js';

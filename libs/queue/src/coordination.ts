@@ -1,0 +1,33 @@
+import type { ChangeNotifier } from './change-notifier.js';
+import type { Counters } from './counters.js';
+import { connectPostgres } from './postgres/connect.js';
+import { connectRedis } from './redis/connect.js';
+import type { CoordinationErrorHandler } from './supervised.js';
+import type { WakeQueue } from './wake-queue.js';
+
+export interface CoordinationOptions {
+  /** Used when there is no Redis. The role needs CREATE on the database: the queue and the counters get schemas of their own. */
+  readonly databaseUrl: string;
+  readonly redisUrl?: string | undefined;
+  /** Separates installations that share one Redis. */
+  readonly namespace?: string;
+  /** Learns of failures that callers do not see; log them. */
+  readonly onError: CoordinationErrorHandler;
+}
+
+/** Wake-ups, change notices and counters. Nothing in here is the truth: flushing it loses no state. */
+export interface Coordination {
+  readonly store: 'postgres' | 'redis';
+  readonly notifier: ChangeNotifier;
+  readonly wakes: WakeQueue;
+  readonly counters: Counters;
+  /** Resolves when the store answers; rejects with CoordinationUnavailable. */
+  ping(): Promise<void>;
+  /** Ends consumers, subscriptions and connections. */
+  close(): Promise<void>;
+}
+
+/** Connects to Redis when `redisUrl` is given, else to PostgreSQL; rejects with CoordinationUnavailable when it is not there. */
+export function createCoordination(options: CoordinationOptions): Promise<Coordination> {
+  return options.redisUrl ? connectRedis(options.redisUrl, options) : connectPostgres(options);
+}
