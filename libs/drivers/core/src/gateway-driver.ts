@@ -32,8 +32,18 @@ export interface GatewayAddress {
 
 export type GatewayState =
   | { readonly status: 'absent' }
-  | { readonly status: 'stopped'; readonly generation: number; readonly exitCode: number | null; readonly oomKilled: boolean }
-  | { readonly status: 'running'; readonly generation: number; readonly address: GatewayAddress; readonly startedAt: string };
+  | {
+      readonly status: 'stopped';
+      readonly generation: number;
+      readonly exitCode: number | null;
+      readonly oomKilled: boolean;
+    }
+  | {
+      readonly status: 'running';
+      readonly generation: number;
+      readonly address: GatewayAddress;
+      readonly startedAt: string;
+    };
 
 export interface GatewayInventoryEntry {
   readonly id: string;

@@ -1,2 +1,5 @@
 export * from './errors.js';
 export * from './gateway-driver.js';
+export * from './process-identity.js';
+export * from './gateway-id.js';
+export * from './host-directories.js';

@@ -1,0 +1,119 @@
+import { createServer } from 'node:net';
+import type Docker from 'dockerode';
+import { DriverError } from '#libs/drivers/core';
+import { callEngine, callUnless, ENGINE_LIMITS } from './engine-call.js';
+import { formatSubnet, freeSubnets, hostSubnets, parseSubnet, type Subnet } from './subnets.js';
+
+/** The one network of this instance's gateways on this host. */
+export interface HostNetwork {
+  readonly name: string;
+  readonly subnet: Subnet;
+  /** The host's address on it. */
+  readonly gateway: string;
+}
+
+const NO_TRAFFIC_BETWEEN = 'com.docker.network.bridge.enable_icc';
+const ATTEMPTS = 5;
+
+/**
+ * Finds or makes the network `wirebot-<instance>`: internal (no road out) and without traffic between containers. One
+ * for all gateways, because the engine's address pools end at about thirty networks. Its address range is read back.
+ */
+export async function ensureHostNetwork(docker: Docker, instance: string, signal: AbortSignal): Promise<HostNetwork> {
+  const name = `wirebot-${instance}`;
+  const present = (await inspectNetwork(docker, name, signal)) ?? (await createNetwork(docker, name, instance, signal));
+  const network = checked(present, name, instance);
+  await assertLocal(network.gateway);
+  return network;
+}
+
+const inspectNetwork = (docker: Docker, name: string, signal: AbortSignal) =>
+  callUnless(404, signal, ENGINE_LIMITS.read, (bounded) => docker.getNetwork(name).inspect({ abortSignal: bounded }));
+
+async function createNetwork(
+  docker: Docker,
+  name: string,
+  instance: string,
+  signal: AbortSignal,
+): Promise<Docker.NetworkInspectInfo> {
+  const free = freeSubnets([...(await hostSubnets()), ...(await engineSubnets(docker, signal))]);
+  let failure: unknown = new DriverError(
+    'engine-refused',
+    'No free address range between 10.201.0.0 and 10.250.255.255 for the gateways on this host.',
+    false,
+  );
+  for (const subnet of free.slice(0, ATTEMPTS)) {
+    try {
+      await callEngine(signal, ENGINE_LIMITS.change, (bounded) =>
+        docker.createNetwork(definition(name, instance, subnet, bounded)),
+      );
+      failure = undefined;
+    } catch (error) {
+      failure = error;
+    }
+    // Also after a failure: another process of this instance may have made it in the meantime.
+    const made = await inspectNetwork(docker, name, signal);
+    if (made) return made;
+    if (!(failure instanceof DriverError) || !/overlap/i.test(failure.message)) break;
+  }
+  throw failure;
+}
+
+const definition = (
+  name: string,
+  instance: string,
+  subnet: Subnet,
+  abortSignal: AbortSignal,
+): Docker.NetworkCreateOptions => ({
+  Name: name,
+  Driver: 'bridge',
+  CheckDuplicate: true,
+  Internal: true,
+  EnableIPv6: false,
+  Options: { [NO_TRAFFIC_BETWEEN]: 'false' },
+  IPAM: { Driver: 'default', Config: [{ Subnet: formatSubnet(subnet) }] },
+  Labels: { 'wirebot.instance': instance },
+  abortSignal,
+});
+
+async function engineSubnets(docker: Docker, signal: AbortSignal): Promise<Subnet[]> {
+  const networks = await callEngine(signal, ENGINE_LIMITS.read, (bounded) =>
+    docker.listNetworks({ abortSignal: bounded }),
+  );
+  return networks.flatMap(({ IPAM }) => (IPAM?.Config ?? []).flatMap(({ Subnet }) => parseSubnet(Subnet ?? '') ?? []));
+}
+
+/** An engine that ignores an option it does not know would leave gateways open to each other: what it made is read back. */
+function checked(info: Docker.NetworkInspectInfo, name: string, instance: string): HostNetwork {
+  if (info.Labels?.['wirebot.instance'] !== instance) {
+    throw new DriverError(
+      'engine-refused',
+      `A network named ${name} exists that is not this installation's; remove it or change WIREBOT_INSTANCE.`,
+      false,
+    );
+  }
+  if (!info.Internal || info.Options?.[NO_TRAFFIC_BETWEEN] !== 'false') {
+    throw new DriverError(
+      'engine-refused',
+      `The network ${name} does not isolate gateways; remove it, and use Docker's own engine (others ignore its isolation).`,
+      false,
+    );
+  }
+  const config = info.IPAM?.Config?.find(({ Subnet }) => parseSubnet(Subnet ?? ''));
+  const subnet = parseSubnet(config?.Subnet ?? '');
+  if (!subnet || !config?.Gateway)
+    throw new DriverError('engine-refused', `The network ${name} has no IPv4 range; remove it and start again.`, false);
+  return { name, subnet, gateway: config.Gateway };
+}
+
+/** An engine in a virtual machine (Docker Desktop, rootless) has its bridges there: then no gateway could be reached. */
+function assertLocal(address: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', (cause) => {
+      const message = `The engine's network address ${address} is not on this machine: the engine runs in a virtual machine or rootless. Use a local engine, or the process driver.`;
+      reject(new DriverError('engine-refused', message, false, { cause }));
+    });
+    server.listen(0, address, () => server.close(() => resolve()));
+  });
+}
