@@ -1,0 +1,3 @@
+import { bundlePage } from '../../libs/browser/bundle.mjs';
+
+await bundlePage('chat');

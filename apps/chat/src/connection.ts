@@ -1,0 +1,276 @@
+import type { ClientFrame, ServerFrame } from '#libs/contracts';
+import { CLOSE } from '#libs/contracts';
+import { reconnectDelay } from '#libs/browser';
+import { Cursor } from './cursor.js';
+
+/** All in milliseconds. */
+export const TIMES = { open: 12_000, acknowledge: 20_000, limited: 30_000, defaultHeartbeat: 25_000 } as const;
+
+export type ConnectionStatus =
+  | { readonly kind: 'connecting' }
+  | { readonly kind: 'open' }
+  | { readonly kind: 'waiting'; readonly retryAt: number; readonly reason: 'lost' | 'draining' | 'limited' }
+  | { readonly kind: 'offline' }
+  | { readonly kind: 'closed'; readonly reason: 'signed-out' | 'not-found' | 'stopped' };
+
+/** The part of a browser's WebSocket that is used. */
+export interface SocketLike {
+  onopen: (() => void) | null;
+  onmessage: ((event: { readonly data: unknown }) => void) | null;
+  onclose: ((event: { readonly code: number }) => void) | null;
+  send(data: string): void;
+  close(): void;
+}
+
+/** What the connection needs from its surroundings; tests give their own. */
+export interface ConnectionParts {
+  openSocket(): SocketLike;
+  /** A failed upgrade does not say why: this asks whether the sign-in still counts. */
+  probe(): Promise<'signed-in' | 'signed-out' | 'unreachable'>;
+  isOnline(): boolean;
+  now(): number;
+  random(): number;
+  after(milliseconds: number, run: () => void): () => void;
+}
+
+export interface ConnectionListener {
+  onStatus(status: ConnectionStatus): void;
+  /** Each frame of the session exactly once, in order. */
+  onFrame(frame: ServerFrame): void;
+}
+
+type Timer = 'retry' | 'open' | 'beat' | 'silence' | 'acknowledge' | 'drain';
+
+interface Outgoing {
+  readonly key: string;
+  readonly text: string;
+}
+
+/**
+ * One session's socket. Reconnects by itself, resumes after the last frame it saw, and sends a message again under the
+ * same idempotency key until the gateway has accepted it, so that a message is answered once whatever breaks.
+ */
+export class Connection {
+  readonly #outbox = new Map<string, Outgoing>();
+  readonly #cursor: Cursor;
+  #socket: SocketLike | null = null;
+  #ready = false;
+  #stopped = false;
+  #attempt = 0;
+  #notBefore = 0;
+  #draining = false;
+  #heartbeat: number = TIMES.defaultHeartbeat;
+  readonly #timers = new Map<Timer, () => void>();
+
+  constructor(
+    private readonly parts: ConnectionParts,
+    private readonly listener: ConnectionListener,
+    session: string | null,
+    after: number,
+  ) {
+    this.#cursor = new Cursor(session, after);
+  }
+
+  get session(): string | null {
+    return this.#cursor.session;
+  }
+
+  start(): void {
+    if (this.#stopped || this.#socket) return;
+    if (!this.parts.isOnline()) return this.wentOffline();
+    this.#clear('retry');
+    this.listener.onStatus({ kind: 'connecting' });
+    const socket = this.parts.openSocket();
+    this.#socket = socket;
+    let opened = false;
+    socket.onopen = () => {
+      opened = true;
+      this.#transmit(this.#connectFrame());
+    };
+    socket.onmessage = (event) => this.#receive(socket, event.data);
+    socket.onclose = (event) => void this.#closed(socket, event.code, opened);
+    this.#later('open', TIMES.open, () => this.#drop(socket));
+  }
+
+  send(key: string, text: string): void {
+    this.#outbox.set(key, { key, text });
+    if (this.#ready && !this.#draining) this.#sendMessage({ key, text });
+  }
+
+  /** Takes back a message that was not accepted yet; false when it is too late for that. */
+  withdraw(key: string): boolean {
+    return !this.#ready && this.#outbox.delete(key);
+  }
+
+  abort(task: string): void {
+    if (this.#ready) this.#transmit({ type: 'abort', id: `abort-${task}`, task });
+  }
+
+  stop(): void {
+    this.#end('stopped');
+  }
+
+  wentOffline(): void {
+    if (this.#stopped) return;
+    this.#release();
+    this.listener.onStatus({ kind: 'offline' });
+  }
+
+  /** The network is back, or the reader does not want to wait for the next attempt. */
+  retryNow(): void {
+    this.#notBefore = 0;
+    this.#attempt = 0;
+    this.start();
+  }
+
+  #connectFrame(): ClientFrame {
+    const { session, after } = this.#cursor;
+    return { type: 'connect', id: 'connect', ...(session ? { resume: { session, after } } : {}) };
+  }
+
+  #receive(socket: SocketLike, data: unknown): void {
+    if (socket !== this.#socket || typeof data !== 'string') return;
+    const frame = parseFrame(data);
+    if (!frame) return;
+    this.#expectSound();
+    switch (frame.type) {
+      case 'connected':
+        return this.#connected(frame);
+      case 'heartbeat':
+        return;
+      case 'draining':
+        return this.#drain(frame.reconnectAfterMs);
+      default:
+        return this.#deliver(socket, frame);
+    }
+  }
+
+  #deliver(socket: SocketLike, frame: ServerFrame): void {
+    // A new session that was never used may be gone after a restart: begin afresh, the outbox still holds the message.
+    if (frame.type === 'error' && frame.code === 'session-not-found' && this.#outbox.size > 0) {
+      this.#cursor.forget();
+      return this.#drop(socket);
+    }
+    const verdict = this.#cursor.take(frame);
+    if (verdict === 'gap') return this.#drop(socket, 0);
+    if (frame.type === 'accepted' || frame.type === 'error') this.#settle(frame.id);
+    if (verdict === 'new') this.listener.onFrame(frame);
+  }
+
+  #settle(key: string | undefined): void {
+    if (key === undefined || !this.#outbox.delete(key)) return;
+    if (this.#outbox.size === 0) this.#clear('acknowledge');
+  }
+
+  #connected(frame: ServerFrame & { type: 'connected' }): void {
+    this.#cursor.connectedTo(frame.session);
+    this.#heartbeat = frame.heartbeatSeconds * 1000;
+    this.#clear('open');
+    this.#ready = true;
+    this.#draining = false;
+    this.#attempt = 0;
+    this.listener.onFrame(frame);
+    this.listener.onStatus({ kind: 'open' });
+    this.#beat();
+    this.#expectSound();
+    for (const message of this.#outbox.values()) this.#sendMessage(message);
+  }
+
+  #sendMessage({ key, text }: Outgoing): void {
+    const session = this.#cursor.session ?? undefined;
+    this.#transmit({ type: 'message', id: key, idempotencyKey: key, ...(session ? { session } : {}), text });
+    const socket = this.#socket;
+    this.#later('acknowledge', TIMES.acknowledge, () => socket && this.#drop(socket));
+  }
+
+  #drain(reconnectAfter: number): void {
+    // Answers that run may still finish on this socket; new messages wait for the next one.
+    this.#draining = true;
+    this.#notBefore = this.parts.now() + reconnectAfter;
+    const socket = this.#socket;
+    this.#later('drain', reconnectAfter, () => socket && this.#drop(socket, 0));
+  }
+
+  #beat(): void {
+    this.#later('beat', this.#heartbeat, () => {
+      this.#transmit({ type: 'heartbeat' });
+      this.#beat();
+    });
+  }
+
+  /** Two heartbeats without a sound mean that the network swallowed the connection without closing it. */
+  #expectSound(): void {
+    const socket = this.#socket;
+    if (this.#ready) this.#later('silence', this.#heartbeat * 2.2, () => socket && this.#drop(socket));
+  }
+
+  async #closed(socket: SocketLike, code: number, opened: boolean): Promise<void> {
+    if (socket !== this.#socket) return;
+    const draining = this.#draining;
+    this.#release();
+    if (code === CLOSE.unauthenticated) return this.#end('signed-out');
+    if (code === CLOSE.notFound) return this.#end('not-found');
+    if (code === CLOSE.limited) this.#notBefore = this.parts.now() + TIMES.limited;
+    if (!opened && (await this.parts.probe()) === 'signed-out') return this.#end('signed-out');
+    if (this.#stopped || this.#socket) return;
+    if (!this.parts.isOnline()) return this.wentOffline();
+    this.#retryLater(code === CLOSE.limited ? 'limited' : draining ? 'draining' : 'lost');
+  }
+
+  /** Leaves a socket that is of no use any more without waiting for its close event. */
+  #drop(socket: SocketLike, delay?: number): void {
+    if (socket !== this.#socket) return;
+    this.#release();
+    if (delay === undefined) this.#retryLater('lost');
+    else this.start();
+  }
+
+  #retryLater(reason: 'lost' | 'draining' | 'limited'): void {
+    const retryAt = Math.max(this.#notBefore, this.parts.now() + reconnectDelay(this.#attempt, this.parts.random));
+    this.#attempt += 1;
+    this.listener.onStatus({ kind: 'waiting', retryAt, reason });
+    this.#later('retry', retryAt - this.parts.now(), () => this.start());
+  }
+
+  #end(reason: 'signed-out' | 'not-found' | 'stopped'): void {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    this.#release();
+    this.listener.onStatus({ kind: 'closed', reason });
+  }
+
+  #release(): void {
+    const socket = this.#socket;
+    this.#socket = null;
+    this.#ready = false;
+    this.#draining = false;
+    for (const cancel of this.#timers.values()) cancel();
+    this.#timers.clear();
+    socket?.close();
+  }
+
+  #transmit(frame: ClientFrame): void {
+    this.#socket?.send(JSON.stringify(frame));
+  }
+
+  #later(name: Timer, milliseconds: number, run: () => void): void {
+    this.#clear(name);
+    this.#timers.set(name, this.parts.after(milliseconds, run));
+  }
+
+  #clear(name: Timer): void {
+    this.#timers.get(name)?.();
+    this.#timers.delete(name);
+  }
+}
+
+/** A frame this page does not understand is skipped: a newer gateway may send more than it knows. */
+function parseFrame(data: string): ServerFrame | undefined {
+  try {
+    const value: unknown = JSON.parse(data);
+    return typeof value === 'object' && value !== null && 'type' in value ? (value as ServerFrame) : undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
