@@ -1,0 +1,109 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { inspect } from 'node:util';
+import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { ControlPlaneConfig } from './control-plane-config.js';
+import { ConfigInvalid } from './errors.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'wirebot-config-'));
+const masterKey = 'ab'.repeat(32);
+const minimal = { DATABASE_URL: 'postgres://wirebot:hunter22@db.example:5432/wirebot', WIREBOT_SECRETS_DIR: folder };
+
+beforeEach(() => {
+  writeFileSync(join(folder, 'master-key'), `${masterKey}\n`);
+  writeFileSync(join(folder, 'proxy-credential'), 'proxy-credential-value\n');
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const failure = (environment: Record<string, string>): ConfigInvalid => {
+  try {
+    const accepted = new ControlPlaneConfig({ ...minimal, ...environment });
+    throw new Error(`the configuration was accepted on port ${accepted.port}`);
+  } catch (error) {
+    if (error instanceof ConfigInvalid) return error;
+    throw error;
+  }
+};
+
+describe('the control plane configuration', () => {
+  it('has a default for everything but the database and the secrets', () => {
+    expect(new ControlPlaneConfig(minimal)).toMatchObject({
+      host: '127.0.0.1',
+      port: 4101,
+      url: 'http://127.0.0.1:4101',
+      proxyUrl: 'http://127.0.0.1:4100',
+      driver: 'process',
+      gatewayPorts: { from: 21_000, to: 21_999 },
+      model: { provider: 'offline', name: 'offline' },
+      roles: ['api', 'worker'],
+      leaseSeconds: 15,
+      operationDeadlineSeconds: 300,
+      gatewayStartSeconds: 60,
+      sharedCellSize: 50,
+    });
+  });
+
+  it('reads secrets from files and shows none of them when it is printed', () => {
+    const config = new ControlPlaneConfig({ ...minimal, REDIS_URL: 'redis://:hunter33@cache:6379' });
+    expect(config.masterKey.toString('hex')).toBe(masterKey);
+    expect(config.proxyCredential).toBe('proxy-credential-value');
+    expect(config.redisUrl).toBe('redis://:hunter33@cache:6379');
+    const printed = inspect(config) + JSON.stringify(config);
+    for (const secret of ['hunter22', 'hunter33', masterKey, 'proxy-credential-value'])
+      expect(printed).not.toContain(secret);
+  });
+
+  it('cannot be changed', () => {
+    const config = new ControlPlaneConfig(minimal) as { port: number };
+    expect(() => (config.port = 1)).toThrow(TypeError);
+  });
+
+  it('takes an empty variable as not set', () => {
+    expect(new ControlPlaneConfig({ ...minimal, WIREBOT_CONTROL_PLANE_PORT: '', REDIS_URL: '' })).toMatchObject({
+      port: 4101,
+    });
+  });
+
+  it('drops trailing slashes of URLs, so that paths can be appended', () => {
+    const config = new ControlPlaneConfig({ ...minimal, WIREBOT_PROXY_URL: 'https://chat.example/' });
+    expect(config.proxyUrl).toBe('https://chat.example');
+  });
+
+  it.each([
+    ['DATABASE_URL', 'mysql://secret-thing@x'],
+    ['DATABASE_URL', ''],
+    ['REDIS_URL', 'secret-thing'],
+    ['WIREBOT_CONTROL_PLANE_PORT', '70000'],
+    ['WIREBOT_CONTROL_PLANE_PORT', '41o1'],
+    ['WIREBOT_CONTROL_PLANE_URL', 'https://user:secret-thing@x'],
+    ['WIREBOT_PROXY_URL', 'chat.example'],
+    ['WIREBOT_DRIVER', 'secret-thing'],
+    ['WIREBOT_INSTANCE', 'ABCDEFGH'],
+    ['WIREBOT_GATEWAY_PORTS', '21000'],
+    ['WIREBOT_GATEWAY_PORTS', '21001-21002'],
+    ['WIREBOT_GATEWAY_PORTS', '22000-21000'],
+    ['WIREBOT_GATEWAY_PORTS', '80-90'],
+    ['WIREBOT_MODEL_PROVIDER', 'secret-thing'],
+    ['WIREBOT_ROLES', 'api,secret-thing'],
+    ['WIREBOT_LOG_LEVEL', 'loud'],
+    ['WIREBOT_NODE_NAME', 'a b'],
+    ['WIREBOT_OPERATION_DEADLINE_SECONDS', '0'],
+    ['WIREBOT_GATEWAY_START_SECONDS', '-1'],
+    ['WIREBOT_AGENTS_PER_GATEWAY', '1.5'],
+  ])('names %s and not its value %j when it is wrong', (variable, value) => {
+    const error = failure({ [variable]: value });
+    expect(error.variable).toBe(variable);
+    expect(error.message).toContain(variable);
+    expect(error.message).not.toContain('secret-thing');
+  });
+
+  it('names a secret file that is missing or malformed, and never shows what it holds', () => {
+    writeFileSync(join(folder, 'master-key'), 'short-but-secret');
+    expect(failure({}).message).toContain('master-key');
+    expect(failure({}).message).not.toContain('short-but-secret');
+    rmSync(join(folder, 'proxy-credential'));
+    writeFileSync(join(folder, 'master-key'), masterKey);
+    expect(failure({}).message).toContain('proxy-credential');
+  });
+});
