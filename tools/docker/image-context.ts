@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Readable } from 'node:stream';
-import { pack } from 'tar-stream';
+import { type Pack, pack } from 'tar-stream';
 
 /** A file of an image or a build context. Everything is root's and dated 1970, so equal content gives equal layers. */
 export interface ContextFile {
@@ -18,7 +17,7 @@ export const hashOf = (parts: readonly (string | Buffer)[]): string => {
 export const hashOfFiles = (files: readonly ContextFile[]): string =>
   hashOf(files.flatMap(({ path, mode, content }) => [path, mode.toString(8), content ?? '']));
 
-export function tarOf(files: readonly ContextFile[]): Readable {
+export function tarOf(files: readonly ContextFile[]): Pack {
   const tar = pack();
   for (const { path, content, mode } of files) {
     const header = { name: path, mode, uid: 0, gid: 0, mtime: new Date(0) };

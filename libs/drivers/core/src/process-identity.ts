@@ -31,6 +31,8 @@ export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals)
   }
 }
 
+let bootId: string | undefined;
+
 function fromProc(pid: number): ProcessIdentity | undefined {
   const stat = readOptional(`/proc/${pid}/stat`);
   if (stat === undefined) return undefined;
@@ -39,7 +41,8 @@ function fromProc(pid: number): ProcessIdentity | undefined {
   const [state, started] = [fields[0], fields[19]];
   if (state === 'Z' || state === 'X' || started === undefined) return undefined;
   // Ticks count from the boot, so the boot belongs to the name.
-  return { pid, mark: `${readOptional('/proc/sys/kernel/random/boot_id')?.trim() ?? ''}:${started}` };
+  bootId ??= readOptional('/proc/sys/kernel/random/boot_id')?.trim() ?? '';
+  return { pid, mark: `${bootId}:${started}` };
 }
 
 function fromPs(pid: number): ProcessIdentity | undefined {

@@ -28,7 +28,7 @@ export async function ensureHostNetwork(docker: Docker, instance: string, signal
 }
 
 const inspectNetwork = (docker: Docker, name: string, signal: AbortSignal) =>
-  callUnless(404, signal, ENGINE_LIMITS.read, (bounded) => docker.getNetwork(name).inspect({ abortSignal: bounded }));
+  callUnless(404, signal, ENGINE_LIMITS.read, () => docker.getNetwork(name).inspect());
 
 async function createNetwork(
   docker: Docker,
