@@ -1,0 +1,145 @@
+import { Injectable } from '@nestjs/common';
+import type { OperationView } from '#libs/contracts';
+import { type Prisma, type Tx } from '#libs/database';
+import { Clock, Ids } from '#libs/kernel';
+import { Outbox } from '../outbox/outbox.js';
+import {
+  type OperationKind,
+  type OperationStep,
+  progressOf,
+  type StepName,
+  stepRunning,
+  stepsFailed,
+  stepsOf,
+  stepsSucceeded,
+} from './operation-steps.js';
+
+export type OperationRow = Prisma.OperationGetPayload<object>;
+
+export interface NewOperation {
+  readonly tenantId: string;
+  readonly memberId: string;
+  readonly agentId: string;
+  readonly kind: OperationKind;
+  readonly moves: boolean;
+  readonly generation: bigint;
+  readonly deadlineSeconds: number;
+}
+
+export const toOperationView = (row: OperationRow): OperationView => {
+  const steps = row.steps as unknown as OperationStep[];
+  return {
+    id: row.id,
+    kind: row.kind,
+    status: row.status as OperationView['status'],
+    progress: row.status === 'succeeded' ? 1 : progressOf(steps),
+    steps,
+    result: (row.result ?? null) as OperationView['result'],
+    error: (row.error ?? null) as OperationView['error'],
+    createdAt: row.createdAt.toISOString(),
+    finishedAt: row.finishedAt?.toISOString() ?? null,
+  };
+};
+
+const OPEN = ['pending', 'running'];
+const json = (value: unknown): Prisma.InputJsonValue => value as Prisma.InputJsonValue;
+
+/** Operations and their events; every method runs in the caller's transaction, with the change that it reports. */
+@Injectable()
+export class OperationsRepository {
+  constructor(
+    private readonly ids: Ids,
+    private readonly clock: Clock,
+    private readonly outbox: Outbox,
+  ) {}
+
+  /** Opens an operation; whatever else was open for that agent is superseded by it. */
+  async open(tx: Tx, wanted: NewOperation): Promise<OperationRow> {
+    const now = this.clock.now();
+    const id = this.ids.next('operation');
+    for (const row of await this.#open(tx, wanted.agentId)) {
+      const error = { code: 'superseded', message: `A newer request replaced this one: follow ${id}.` };
+      await this.#finish(tx, row, { status: 'cancelled', error: json(error) });
+    }
+    const row = await tx.operation.create({
+      data: {
+        id,
+        tenantId: wanted.tenantId,
+        memberId: wanted.memberId,
+        agentId: wanted.agentId,
+        kind: wanted.kind,
+        steps: json(stepsOf(wanted.kind, wanted.moves)),
+        generation: wanted.generation,
+        deadline: new Date(now.getTime() + wanted.deadlineSeconds * 1000),
+        createdAt: now,
+      },
+    });
+    await this.#tell(tx, row, 'opened');
+    return row;
+  }
+
+  async findOpen(tx: Tx, agentId: string): Promise<OperationRow | undefined> {
+    return (await this.#open(tx, agentId)).at(-1);
+  }
+
+  async find(tx: Tx, tenantId: string, id: string): Promise<OperationRow | undefined> {
+    return (await tx.operation.findFirst({ where: { id, tenantId } })) ?? undefined;
+  }
+
+  async list(tx: Tx, tenantId: string | undefined, after: string | undefined, limit: number): Promise<OperationRow[]> {
+    return tx.operation.findMany({
+      where: { ...(tenantId ? { tenantId } : {}), ...(after ? { id: { lt: after } } : {}) },
+      orderBy: { id: 'desc' },
+      take: limit,
+    });
+  }
+
+  /** Marks the step that an agent's open operations are at, with what they wait for. Writes only when it changes. */
+  async progress(tx: Tx, agentId: string, step: StepName, detail: string | null = null): Promise<void> {
+    for (const row of await this.#open(tx, agentId)) {
+      const steps = stepRunning(row.steps as unknown as OperationStep[], step, this.clock.now().toISOString(), detail);
+      if (!steps) continue;
+      const data = { steps: json(steps), status: 'running' };
+      await this.#tell(tx, await tx.operation.update({ where: { id: row.id }, data }), 'step');
+    }
+  }
+
+  /** Closes the agent's open operations up to `generation`. */
+  async succeed(tx: Tx, agentId: string, generation: bigint, result: Record<string, unknown>): Promise<void> {
+    for (const row of await this.#open(tx, agentId)) {
+      if (row.generation > generation) continue;
+      const steps = stepsSucceeded(row.steps as unknown as OperationStep[], this.clock.now().toISOString());
+      await this.#finish(tx, row, { status: 'succeeded', steps: json(steps), result: json(result) });
+    }
+  }
+
+  async fail(tx: Tx, agentId: string, code: string, message: string): Promise<void> {
+    for (const row of await this.#open(tx, agentId)) {
+      const steps = stepsFailed(row.steps as unknown as OperationStep[], this.clock.now().toISOString(), message);
+      await this.#finish(tx, row, { status: 'failed', steps: json(steps), error: json({ code, message }) });
+    }
+  }
+
+  /** Open operations whose time is over. */
+  async overdue(tx: Tx, limit: number): Promise<OperationRow[]> {
+    return tx.operation.findMany({
+      where: { status: { in: OPEN }, deadline: { lt: this.clock.now() } },
+      take: limit,
+      orderBy: { deadline: 'asc' },
+    });
+  }
+
+  async #open(tx: Tx, agentId: string): Promise<OperationRow[]> {
+    return tx.operation.findMany({ where: { agentId, status: { in: OPEN } }, orderBy: { id: 'asc' } });
+  }
+
+  async #finish(tx: Tx, row: OperationRow, data: Prisma.OperationUpdateInput): Promise<void> {
+    const finished = await tx.operation.update({ where: { id: row.id }, data: { ...data, finishedAt: this.clock.now() } });
+    await this.#tell(tx, finished, 'done');
+  }
+
+  async #tell(tx: Tx, row: OperationRow, type: 'opened' | 'step' | 'done'): Promise<void> {
+    const data = json(toOperationView(row)) as Prisma.InputJsonObject;
+    await this.outbox.append(tx, { tenantId: row.tenantId, topic: 'operations', aggregateId: row.id, type, data });
+  }
+}

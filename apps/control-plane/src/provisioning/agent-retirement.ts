@@ -1,0 +1,108 @@
+import { Injectable } from '@nestjs/common';
+import type { Lease, Tx } from '#libs/database';
+import type { GatewayAddress } from '#libs/drivers/core';
+import { Clock } from '#libs/kernel';
+import { GatewayRuntime } from '#libs/runtimes/core';
+import { OperationsRepository } from '../operations/operations.repository.js';
+import { RoutePublisher } from '../routing/route-publisher.js';
+import { GatewayCredentials } from '../secrets/gateway-credentials.js';
+import { AgentMover } from './agent-mover.js';
+import { type Outcome, again, settled, waitFor } from './outcome.js';
+import { type AgentRecord, ResourcesRepository } from './resources.repository.js';
+import { Waker } from './waker.js';
+
+const WAIT_MS = 2_000;
+
+/** Takes an agent out of service: pause and cancel keep its folder, erase deletes it. */
+@Injectable()
+export class AgentRetirement {
+  constructor(
+    private readonly resources: ResourcesRepository,
+    private readonly operations: OperationsRepository,
+    private readonly routes: RoutePublisher,
+    private readonly mover: AgentMover,
+    private readonly runtime: GatewayRuntime,
+    private readonly credentials: GatewayCredentials,
+    private readonly waker: Waker,
+    private readonly clock: Clock,
+  ) {}
+
+  async continue(agent: AgentRecord, lease: Lease, signal: AbortSignal): Promise<Outcome> {
+    const erasing = agent.desiredState === 'erased';
+    if (agent.attachedTo || (agent.phase !== 'detaching' && agent.phase !== 'erasing' && agent.phase !== 'inactive')) {
+      return this.#withdraw(agent, lease);
+    }
+    if (!this.#isClosed(agent)) return waitFor(WAIT_MS);
+    if (agent.previousGatewayId) return this.mover.release(agent, lease, signal);
+    return erasing ? this.#erase(agent, lease, signal) : this.#rest(agent, lease);
+  }
+
+  /** Nobody reaches it any more: the route goes first, then the gateway is told. */
+  async #withdraw(agent: AgentRecord, lease: Lease): Promise<Outcome> {
+    const home = agent.attachedTo;
+    await this.resources.asAgent(lease, async (tx) => {
+      await this.operations.progress(tx, agent.id, 'detach');
+      await this.routes.withdraw(tx, agent, lease.fence);
+      const attachedGeneration = home ? await this.resources.bumpConfig(tx, home) : agent.attachedGeneration;
+      const phase = agent.desiredState === 'erased' ? 'erasing' : 'detaching';
+      await this.resources.changeAgent(tx, agent, { phase, data: { attachedTo: null, attachedGeneration } });
+    });
+    await this.routes.announce();
+    if (home) await this.waker.wake('gateway', home);
+    return again;
+  }
+
+  /** True when no process has the agent's database open: its gateway confirmed, or does not run. */
+  #isClosed(agent: AgentRecord): boolean {
+    const gateway = agent.gateway;
+    if (!gateway || gateway.phase === 'suspended' || gateway.phase === 'deleted') return true;
+    return gateway.observedConfig >= (agent.attachedGeneration ?? 0n);
+  }
+
+  async #rest(agent: AgentRecord, lease: Lease): Promise<Outcome> {
+    const own = agent.gateway?.kind === 'dedicated' ? agent.gateway : undefined;
+    await this.resources.asAgent(lease, async (tx) => {
+      const message = 'Out of service on request; its data is kept.';
+      const condition = { type: 'Ready', status: false, reason: 'inactive', message };
+      const data = { observedGeneration: agent.generation, failures: 0 };
+      if (own) await this.resources.wantGateway(tx, own.id, 'stopped');
+      await this.resources.changeAgent(tx, agent, { phase: 'inactive', condition, data });
+      await this.operations.succeed(tx, agent.id, agent.generation, { agentId: agent.id });
+    });
+    if (own) await this.waker.wake('gateway', own.id);
+    return settled;
+  }
+
+  async #erase(agent: AgentRecord, lease: Lease, signal: AbortSignal): Promise<Outcome> {
+    if (agent.phase !== 'erasing') {
+      await this.resources.asAgent(lease, (tx) => this.resources.changeAgent(tx, agent, { phase: 'erasing' }));
+      return again;
+    }
+    const gateway = agent.gateway;
+    if (gateway?.kind === 'shared') {
+      if (gateway.phase !== 'ready') return waitFor(WAIT_MS);
+      const address = gateway.address as unknown as GatewayAddress;
+      const endpoint = { ...address, credential: this.credentials.control(gateway.id) };
+      await this.runtime.removeAgent(endpoint, agent.id, signal);
+    }
+    await this.resources.asAgent(lease, async (tx) => {
+      await this.operations.progress(tx, agent.id, 'erase');
+      if (gateway?.kind === 'dedicated') await this.resources.wantGateway(tx, gateway.id, 'deleted');
+      await this.resources.changeAgent(tx, agent, { phase: 'deleted', data: { gatewayId: null, observedGeneration: agent.generation } });
+      await this.#anonymise(tx, agent);
+      await this.operations.succeed(tx, agent.id, agent.generation, { agentId: agent.id });
+    });
+    if (gateway?.kind === 'dedicated') await this.waker.wake('gateway', gateway.id);
+    return settled;
+  }
+
+  /** What remains of the person is a line without a name; the tenant's external id becomes free again. */
+  async #anonymise(tx: Tx, agent: AgentRecord): Promise<void> {
+    const externalId = `erased:${agent.memberId}:${this.clock.now().getTime()}`;
+    await tx.member.update({
+      where: { id: agent.memberId },
+      data: { externalId, email: `${agent.memberId}@erased.invalid`, name: null, status: 'erased' },
+    });
+    await tx.workspace.update({ where: { id: agent.workspaceId }, data: { name: 'Erased' } });
+  }
+}

@@ -1,0 +1,89 @@
+import { Injectable } from '@nestjs/common';
+import { ControlPlaneConfig } from '#libs/config';
+import type { AgentConfig, GatewayConfig, GatewayKind } from '#libs/contracts';
+import { Database, type Prisma, type Tx } from '#libs/database';
+import { effectiveMode, type TierLimits, type TrustMode } from '#libs/trust';
+import { GatewayCredentials } from '../secrets/gateway-credentials.js';
+
+/** Mode 3 needs a gateway of one's own (product.md, "Trust modes"). */
+const placementCeiling = (kind: string): TrustMode => (kind === 'dedicated' ? 3 : 2);
+
+/** Longest answer of a model call, in tokens. */
+const MAX_OUTPUT_TOKENS = 4096;
+
+type AttachedAgent = Prisma.AgentGetPayload<{ include: { member: true; tenant: true } }>;
+type TierRow = Prisma.TierGetPayload<object>;
+
+export interface CompiledConfig {
+  readonly config: GatewayConfig;
+  readonly secrets: Readonly<Record<string, string>>;
+}
+
+/** Renders what a gateway is told: tier, trust and brand become its configuration. Reads one consistent state. */
+@Injectable()
+export class ConfigCompiler {
+  constructor(
+    private readonly database: Database,
+    private readonly config: ControlPlaneConfig,
+    private readonly credentials: GatewayCredentials,
+  ) {}
+
+  async compile(gatewayId: string, fence: bigint, brokerUrl: string): Promise<CompiledConfig> {
+    return this.database.system(async (tx) => {
+      const gateway = await tx.gateway.findUniqueOrThrow({ where: { id: gatewayId } });
+      const agents = await tx.agent.findMany({
+        where: { attachedTo: gatewayId },
+        include: { member: true, tenant: true },
+        orderBy: { id: 'asc' },
+      });
+      const tiers = await tx.tier.findMany({ where: { tenantId: gateway.tenantId } });
+      const keys = await tx.signingKey.findMany({ where: { retiredAt: null }, select: { publicJwk: true } });
+      return {
+        config: {
+          gatewayId,
+          kind: gateway.kind as GatewayKind,
+          generation: Number(gateway.configGeneration),
+          fence: Number(fence),
+          issuer: this.config.url,
+          jwks: { keys: keys.map((key) => key.publicJwk as Record<string, unknown>) },
+          brokerUrl,
+          agents: agents.map((agent) => this.#agent(agent, tiers, gateway.kind)),
+        },
+        secrets: this.secretsOf(gatewayId, agents),
+      };
+    });
+  }
+
+  /** The files of the gateway's secrets directory. */
+  secretsOf(gatewayId: string, agents: readonly { id: string }[]): Record<string, string> {
+    const brokers = agents.map((agent) => [`agents/${agent.id}`, this.credentials.broker(agent.id)] as const);
+    return { control: this.credentials.control(gatewayId), ...Object.fromEntries(brokers) };
+  }
+
+  async attachedAgents(tx: Tx, gatewayId: string): Promise<{ id: string }[]> {
+    return tx.agent.findMany({ where: { attachedTo: gatewayId }, select: { id: true } });
+  }
+
+  #agent(agent: AttachedAgent, tiers: readonly TierRow[], kind: string): AgentConfig {
+    const { member, tenant } = agent;
+    const tier = tiers.find((row) => row.key === member.tierKey);
+    const limits = (tier?.limits ?? { messagesPerHour: 0, sessions: 0 }) as unknown as TierLimits;
+    return {
+      agentId: agent.id,
+      tenantId: agent.tenantId,
+      workspaceId: agent.workspaceId,
+      memberId: member.id,
+      memberName: member.name ?? member.email.split('@')[0] ?? 'there',
+      brand: (tenant.brand as { name?: string }).name ?? tenant.name,
+      timeZone: member.timeZone,
+      locale: member.locale,
+      trustModeMax: trustCeiling(tenant.trustCeiling, tier?.trustCeiling ?? 0, kind),
+      model: { ...this.config.model, maxOutputTokens: MAX_OUTPUT_TOKENS },
+      limits: { messagesPerHour: limits.messagesPerHour, sessions: limits.sessions },
+    };
+  }
+}
+
+/** The highest mode that a member may ever have: tenant, tier and placement all have a say. */
+export const trustCeiling = (tenant: number, tier: number, kind: string): TrustMode =>
+  effectiveMode(tenant, tier, placementCeiling(kind));

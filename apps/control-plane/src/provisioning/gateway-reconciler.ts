@@ -1,0 +1,261 @@
+import { Injectable } from '@nestjs/common';
+import { ControlPlaneConfig } from '#libs/config';
+import type { Lease } from '#libs/database';
+import { DriverError, type GatewayAddress, GatewayDriver, type GatewaySpec, type GatewayState } from '#libs/drivers/core';
+import { backoff, Clock, deadline, delay } from '#libs/kernel';
+import { type GatewayEndpoint, GatewayRuntime } from '#libs/runtimes/core';
+import type { TierResources } from '#libs/trust';
+import { HostsService } from '../fleet/hosts.service.js';
+import { GatewayCredentials } from '../secrets/gateway-credentials.js';
+import { ConfigCompiler } from './config-compiler.js';
+import { type Outcome, again, settled, waitFor } from './outcome.js';
+import { type GatewayPhase } from './phases.js';
+import { PlacementService } from './placement.service.js';
+import { type Failure, LeaseLost, toFailure } from './provisioning.errors.js';
+import { type GatewayChanges, type GatewayRecord, ResourcesRepository } from './resources.repository.js';
+import { Waker } from './waker.js';
+
+/** A driver or runtime call is given up after this long, in milliseconds. */
+const CALL_LIMIT = 45_000;
+/** How long a gateway may finish running tasks when agents are taken away from it, in milliseconds. */
+const DETACH_DRAIN_MS = 5_000;
+const STOP_GRACE_SECONDS = 25;
+/** A ready gateway is looked at this often even when nobody says anything: events of the engine can get lost. */
+const RECHECK_MS = 15_000;
+/** While starting: how often and how long one pass asks before it lets others work. */
+const PROBE_EVERY_MS = 20;
+const PROBE_FOR_MS = 2_000;
+
+/** What a gateway that runs already still has to pass through: its process may have been started by a pass that died. */
+const TOWARDS_STARTING: Partial<Record<GatewayPhase, GatewayPhase>> = {
+  pending: 'creating',
+  failed: 'creating',
+  draining: 'creating',
+  suspended: 'creating',
+  creating: 'starting',
+};
+
+/**
+ * Makes one gateway what its row says: created, started, configured, stopped or gone. Level-triggered: it looks at what
+ * is, does the one next thing, and looks again; a crash anywhere leaves nothing that the next pass does not see.
+ */
+@Injectable()
+export class GatewayReconciler {
+  constructor(
+    private readonly resources: ResourcesRepository,
+    private readonly driver: GatewayDriver,
+    private readonly runtime: GatewayRuntime,
+    private readonly compiler: ConfigCompiler,
+    private readonly placement: PlacementService,
+    private readonly hosts: HostsService,
+    private readonly credentials: GatewayCredentials,
+    private readonly config: ControlPlaneConfig,
+    private readonly waker: Waker,
+    private readonly clock: Clock,
+  ) {}
+
+  async reconcile(lease: Lease, signal: AbortSignal): Promise<number | null> {
+    for (let step = 0; step < 12; step += 1) {
+      signal.throwIfAborted();
+      const gateway = await this.resources.findGateway(lease.id);
+      if (!gateway) return null;
+      const outcome = await this.#guarded(gateway, lease, signal);
+      if (!outcome.again) return outcome.dueInMs;
+    }
+    return 0;
+  }
+
+  async #guarded(gateway: GatewayRecord, lease: Lease, signal: AbortSignal): Promise<Outcome> {
+    try {
+      return await this.#step(gateway, lease, deadline(CALL_LIMIT, signal));
+    } catch (error) {
+      if (error instanceof LeaseLost || signal.aborted) throw error;
+      return this.#failed(gateway, lease, error);
+    }
+  }
+
+  async #step(gateway: GatewayRecord, lease: Lease, signal: AbortSignal): Promise<Outcome> {
+    if (gateway.phase === 'deleted') return settled;
+    if (gateway.desiredState === 'deleted') return this.#delete(gateway, lease, signal);
+    if (gateway.desiredState === 'stopped') return this.#stop(gateway, lease, signal);
+    await this.hosts.facts(signal);
+    const state = await this.driver.inspect(gateway.id, signal);
+    const running = state.status === 'running' && state.generation === Number(gateway.generation);
+    return running ? this.#serve(gateway, state.address, lease, signal) : this.#create(gateway, state, lease, signal);
+  }
+
+  /** Not running as wanted: (re)create it. The phase is written first, so that a crash is seen as unfinished work. */
+  async #create(gateway: GatewayRecord, state: GatewayState, lease: Lease, signal: AbortSignal): Promise<Outcome> {
+    if (gateway.phase === 'ready' || gateway.phase === 'starting') {
+      const condition = this.#stoppedCondition(state);
+      await this.#save(gateway, lease, { phase: 'creating', condition, data: { failures: { increment: 1 } } });
+      return again;
+    }
+    if (gateway.phase !== 'creating') {
+      await this.#save(gateway, lease, { phase: 'creating' });
+      return again;
+    }
+    await this.driver.ensure(await this.#spec(gateway), signal);
+    await this.#save(gateway, lease, { phase: 'starting' });
+    return again;
+  }
+
+  /** Running: wait until its control port answers, bring its configuration up to date, call it ready. */
+  async #serve(gateway: GatewayRecord, address: GatewayAddress, lease: Lease, signal: AbortSignal): Promise<Outcome> {
+    const entry = TOWARDS_STARTING[gateway.phase as GatewayPhase];
+    if (entry) {
+      await this.#save(gateway, lease, { phase: entry });
+      return again;
+    }
+    const endpoint = this.#endpoint(gateway, address);
+    const status = await this.#probe(endpoint, signal);
+    if (!status) return this.#notYet(gateway, lease);
+    const applied = status.state !== 'unconfigured' && status.generation >= Number(gateway.configGeneration);
+    if (!applied) await this.#configure(gateway, endpoint, lease, signal);
+    if (!applied || gateway.phase !== 'ready' || gateway.observedConfig < gateway.configGeneration) {
+      await this.#ready(gateway, address, lease, applied ? BigInt(status.generation) : undefined);
+      return again;
+    }
+    return waitFor(RECHECK_MS);
+  }
+
+  async #configure(gateway: GatewayRecord, endpoint: GatewayEndpoint, lease: Lease, signal: AbortSignal): Promise<void> {
+    const brokerUrl = await this.hosts.brokerUrl(signal);
+    const { config, secrets } = await this.compiler.compile(gateway.id, lease.fence, brokerUrl);
+    await this.driver.writeSecrets(gateway.id, secrets, signal);
+    const applied = await this.runtime.apply(endpoint, config, DETACH_DRAIN_MS, signal);
+    gateway.observedConfig = BigInt(applied.generation);
+  }
+
+  async #ready(gateway: GatewayRecord, address: GatewayAddress, lease: Lease, known?: bigint): Promise<void> {
+    const observedConfig = known ?? gateway.observedConfig;
+    const waiting = await this.resources.asGateway(lease, async (tx) => {
+      const condition = { type: 'Ready', status: true, reason: 'serving', message: 'The gateway answers.' };
+      const data = { address: { ...address }, observedGeneration: gateway.generation, observedConfig, failures: 0 };
+      await this.resources.changeGateway(tx, gateway, { phase: 'ready', condition, data });
+      return this.resources.agentsWaitingFor(tx, gateway.id);
+    });
+    await Promise.all(waiting.map((id) => this.waker.wake('agent', id)));
+  }
+
+  async #notYet(gateway: GatewayRecord, lease: Lease): Promise<Outcome> {
+    const age = this.clock.now().getTime() - gateway.phaseSince.getTime();
+    if (gateway.phase !== 'starting') {
+      const condition = { type: 'Ready', status: false, reason: 'not-answering', message: 'The gateway runs but does not answer.' };
+      await this.#save(gateway, lease, { phase: 'starting', condition });
+      return waitFor(0);
+    }
+    if (age < this.config.gatewayStartSeconds * 1000) return waitFor(0);
+    // It runs and never answers: a fresh one is the only cure; its state directory stays.
+    await this.driver.remove(gateway.id, deadline(CALL_LIMIT));
+    const message = `The gateway did not answer within ${this.config.gatewayStartSeconds} s of its start. Its log says why; it is started again.`;
+    return this.#backOff(gateway, lease, { code: 'gateway-start-timeout', message, retryable: true });
+  }
+
+  async #stop(gateway: GatewayRecord, lease: Lease, signal: AbortSignal): Promise<Outcome> {
+    if (gateway.phase === 'suspended') return settled;
+    if (gateway.phase !== 'draining') {
+      await this.#save(gateway, lease, { phase: gateway.phase === 'pending' ? 'suspended' : 'draining' });
+      return again;
+    }
+    await this.driver.stop(gateway.id, STOP_GRACE_SECONDS, signal);
+    const condition = { type: 'Ready', status: false, reason: 'stopped', message: 'Stopped on purpose; its state is kept.' };
+    await this.#settle(gateway, lease, { phase: 'suspended', condition, data: { failures: 0 } });
+    return settled;
+  }
+
+  async #delete(gateway: GatewayRecord, lease: Lease, signal: AbortSignal): Promise<Outcome> {
+    if (gateway.phase !== 'deleting') {
+      await this.#save(gateway, lease, { phase: 'deleting' });
+      return again;
+    }
+    await this.driver.remove(gateway.id, signal);
+    await this.driver.destroyState(gateway.id, signal);
+    await this.#settle(gateway, lease, { phase: 'deleted', data: { port: null, address: undefined, failures: 0 } });
+    return settled;
+  }
+
+  async #failed(gateway: GatewayRecord, lease: Lease, error: unknown): Promise<Outcome> {
+    const failure = toFailure(error);
+    // The gateway has heard from a later holder of this lease: nothing of this pass may be written any more.
+    if (failure.code === 'stale-fence') throw new LeaseLost(gateway.id);
+    if (error instanceof DriverError && error.code === 'engine-unreachable') this.hosts.forget();
+    if (error instanceof DriverError && error.code === 'port-in-use') {
+      await this.resources.asGateway(lease, async (tx) => {
+        const port = await this.placement.anotherPort(tx, gateway.hostId, gateway.port ?? 0);
+        await this.resources.changeGateway(tx, gateway, { data: { port, generation: { increment: 1n } } });
+      });
+      return again;
+    }
+    return this.#backOff(gateway, lease, failure);
+  }
+
+  /** Retryable: wait longer each time, say what for. Permanent: failed, and whoever waits for it is told at once. */
+  async #backOff(gateway: GatewayRecord, lease: Lease, failure: Failure): Promise<Outcome> {
+    const condition = { type: 'Ready', status: false, reason: failure.code, message: failure.message };
+    const failing = !failure.retryable && gateway.phase !== 'deleting';
+    const changes: GatewayChanges = { condition, data: { failures: { increment: 1 } }, ...(failing ? { phase: 'failed' } : {}) };
+    await this.#settle(gateway, lease, changes);
+    return waitFor(failing ? backoff(gateway.failures, 30_000, 300_000) : backoff(gateway.failures, 500, 15_000));
+  }
+
+  async #probe(endpoint: GatewayEndpoint, signal: AbortSignal) {
+    const end = this.clock.now().getTime() + PROBE_FOR_MS;
+    for (;;) {
+      try {
+        return await this.runtime.status(endpoint, signal);
+      } catch (error) {
+        const failure = toFailure(error);
+        if (!failure.retryable || signal.aborted) throw error;
+        if (this.clock.now().getTime() > end) return undefined;
+        await delay(PROBE_EVERY_MS, signal);
+      }
+    }
+  }
+
+  async #spec(gateway: GatewayRecord): Promise<GatewaySpec> {
+    const resources = gateway.resources as unknown as TierResources;
+    const { secrets } = await this.compiler.compile(gateway.id, 0n, '');
+    return {
+      id: gateway.id,
+      kind: gateway.kind as GatewaySpec['kind'],
+      runtime: gateway.runtime,
+      generation: Number(gateway.generation),
+      image: gateway.image,
+      port: gateway.port!,
+      controlPort: gateway.port! + 1,
+      resources: { cpus: resources.cpus, memoryBytes: resources.memoryMb * 1024 * 1024, pids: resources.pids },
+      environment: {},
+      secrets,
+    };
+  }
+
+  #endpoint(gateway: GatewayRecord, address: GatewayAddress): GatewayEndpoint {
+    return { ...address, credential: this.credentials.control(gateway.id) };
+  }
+
+  #stoppedCondition(state: GatewayState) {
+    const why =
+      state.status === 'stopped'
+        ? state.oomKilled
+          ? 'It ran out of memory.'
+          : `It ended with exit code ${state.exitCode ?? 'unknown'}.`
+        : state.status === 'absent'
+          ? 'It is not there any more.'
+          : 'Its specification changed.';
+    return { type: 'Ready', status: false, reason: 'restarting', message: `${why} It is started again.` };
+  }
+
+  async #save(gateway: GatewayRecord, lease: Lease, changes: GatewayChanges): Promise<void> {
+    await this.resources.asGateway(lease, (tx) => this.resources.changeGateway(tx, gateway, changes));
+  }
+
+  /** Saves, and wakes the agents that wait for this gateway. */
+  async #settle(gateway: GatewayRecord, lease: Lease, changes: GatewayChanges): Promise<void> {
+    const waiting = await this.resources.asGateway(lease, async (tx) => {
+      await this.resources.changeGateway(tx, gateway, changes);
+      return this.resources.agentsWaitingFor(tx, gateway.id);
+    });
+    await Promise.all(waiting.map((id) => this.waker.wake('agent', id)));
+  }
+}

@@ -1,0 +1,100 @@
+import { Injectable } from '@nestjs/common';
+import { ControlPlaneConfig } from '#libs/config';
+import { Database } from '#libs/database';
+import { GatewayDriver } from '#libs/drivers/core';
+import { Clock } from '#libs/kernel';
+import { Logger } from '#libs/telemetry';
+import { OperationsRepository } from '../operations/operations.repository.js';
+import { Outbox } from '../outbox/outbox.js';
+import { conditionsOf } from './conditions.js';
+
+/** Orphans are looked for this often; a crash can leave one, nothing else can. */
+const INVENTORY_EVERY_MS = 30_000;
+/** Events are kept this long for consoles and streams that come back. */
+const OUTBOX_DAYS = 7;
+
+/** What has to happen regularly whoever asks: deadlines of operations, orphans on the host, old rows. */
+@Injectable()
+export class Housekeeping {
+  #inventoryAt = 0;
+  #purgeAt = 0;
+
+  constructor(
+    private readonly config: ControlPlaneConfig,
+    private readonly database: Database,
+    private readonly operations: OperationsRepository,
+    private readonly driver: GatewayDriver,
+    private readonly outbox: Outbox,
+    private readonly clock: Clock,
+    private readonly logger: Logger,
+  ) {}
+
+  /** Brings rows up to date with this process's configuration: another gateway image replaces running gateways one by one. */
+  async atStart(): Promise<void> {
+    const changed = await this.database.raw.$executeRaw`
+      UPDATE gateways SET image = ${this.config.gatewayImage}, generation = generation + 1, due_at = now()
+      WHERE image <> ${this.config.gatewayImage} AND phase <> 'deleted'`;
+    if (changed > 0) this.logger.info({ gateways: changed }, 'gateways move to the configured image');
+    await this.database.raw.$executeRaw`UPDATE gateways SET due_at = now() WHERE phase <> 'deleted'`;
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    await this.#failOverdue();
+    const now = this.clock.now().getTime();
+    if (now - this.#inventoryAt > INVENTORY_EVERY_MS) {
+      this.#inventoryAt = now;
+      await this.#collectOrphans(signal);
+    }
+    if (now - this.#purgeAt > 3_600_000) {
+      this.#purgeAt = now;
+      await this.#purge();
+    }
+  }
+
+  /** An operation never stays open for ever: past its deadline it fails with what it last waited for. */
+  async #failOverdue(): Promise<void> {
+    const overdue = await this.database.system(async (tx) => {
+      const rows = await this.operations.overdue(tx, 100);
+      for (const row of rows) {
+        const { code, message } = await this.#lastSeen(row.agentId);
+        await this.operations.fail(tx, row.agentId ?? '', code, message);
+      }
+      return rows.length;
+    });
+    if (overdue > 0) await this.outbox.announce();
+  }
+
+  async #lastSeen(agentId: string | null): Promise<{ code: string; message: string }> {
+    const include = { gateway: true, targetGateway: true };
+    const agent = agentId ? await this.database.raw.agent.findUnique({ where: { id: agentId }, include }) : null;
+    const candidates = [agent?.targetGateway, agent?.gateway, agent];
+    for (const row of candidates) {
+      const bad = conditionsOf(row?.conditions).find((condition) => !condition.status && condition.reason !== 'inactive');
+      if (bad) return { code: bad.reason, message: `${bad.message} It is still tried in the background.` };
+    }
+    const message = `Not finished within ${this.config.operationDeadlineSeconds} s. It is still tried in the background.`;
+    return { code: 'deadline-exceeded', message };
+  }
+
+  /** Removes what runs under our label without a row that wants it. The row is reserved first, so this is never new work. */
+  async #collectOrphans(signal: AbortSignal): Promise<void> {
+    const inventory = await this.driver.list(signal);
+    if (inventory.length === 0) return;
+    const ids = inventory.map((entry) => entry.id);
+    const rows = await this.database.raw.gateway.findMany({ where: { id: { in: ids } }, select: { id: true, phase: true } });
+    const wanted = new Set(rows.filter((row) => row.phase !== 'deleted').map((row) => row.id));
+    for (const entry of inventory) {
+      if (wanted.has(entry.id)) continue;
+      this.logger.warn({ gateway: entry.id }, 'orphan removed: no row wants it');
+      await this.driver.remove(entry.id, signal);
+    }
+  }
+
+  async #purge(): Promise<void> {
+    await this.database.raw.$executeRaw`DELETE FROM outbox WHERE at < now() - make_interval(days => ${OUTBOX_DAYS})`;
+    await this.database.raw.$executeRaw`DELETE FROM idempotency_keys WHERE expires_at < now()`;
+    await this.database.raw.$executeRaw`DELETE FROM sign_in_codes WHERE expires_at < now() - interval '1 day'`;
+    await this.database.raw.$executeRaw`DELETE FROM revocations WHERE until < now()`;
+    await this.database.raw.$executeRaw`DELETE FROM user_sessions WHERE expires_at < now()`;
+  }
+}

@@ -1,0 +1,169 @@
+import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { ControlPlaneConfig } from '#libs/config';
+import { Database, dropLeases, dueRows, type Lease, type LeasedTable, releaseLease, renewLease, takeLease } from '#libs/database';
+import { GatewayDriver } from '#libs/drivers/core';
+import { delay } from '#libs/kernel';
+import { type Wake, WakeQueue } from '#libs/queue';
+import { Logger } from '#libs/telemetry';
+import { AgentReconciler } from './agent-reconciler.js';
+import { GatewayReconciler } from './gateway-reconciler.js';
+import { Housekeeping } from './housekeeping.js';
+import { LeaseLost } from './provisioning.errors.js';
+import { Waker } from './waker.js';
+
+/** Passes at the same time in one process; more only queue at the engine. */
+const CONCURRENCY = 12;
+const SWEEP_MS = 1_000;
+const HOUSEKEEPING_MS = 5_000;
+/** How long running passes may take to end when the process stops, in milliseconds. */
+const STOP_WAIT_MS = 10_000;
+
+interface Job {
+  readonly table: LeasedTable;
+  readonly id: string;
+}
+
+/**
+ * Runs the reconcilers: a wake runs its row at once, the sweep finds whatever is due (a wake that got lost, a back-off
+ * that ended, a lease whose holder died). A row never runs twice at a time here; between processes the lease decides.
+ */
+@Injectable()
+export class ReconcileLoop implements OnApplicationBootstrap, OnApplicationShutdown {
+  readonly #stop = new AbortController();
+  readonly #queue: Job[] = [];
+  readonly #known = new Map<string, 'queued' | 'running' | 'again'>();
+  readonly #timers = new Set<NodeJS.Timeout>();
+  #running = 0;
+  #disconnect: (() => void) | undefined;
+  #background: Promise<unknown>[] = [];
+
+  constructor(
+    private readonly config: ControlPlaneConfig,
+    private readonly database: Database,
+    private readonly agents: AgentReconciler,
+    private readonly gateways: GatewayReconciler,
+    private readonly housekeeping: Housekeeping,
+    private readonly driver: GatewayDriver,
+    private readonly waker: Waker,
+    private readonly wakes: WakeQueue,
+    private readonly logger: Logger,
+  ) {}
+
+  async onApplicationBootstrap(): Promise<void> {
+    if (!this.config.roles.includes('worker')) return;
+    await dropLeases(this.database, this.config.nodeName);
+    await this.housekeeping.atStart();
+    const { signal } = this.#stop;
+    this.#disconnect = this.waker.connect((wake) => this.#wake(wake));
+    this.#background = [
+      this.wakes.consume(async (wake) => this.#wake(wake), { concurrency: CONCURRENCY }, signal),
+      this.#forEver('sweep', SWEEP_MS, () => this.#sweep()),
+      this.#forEver('housekeeping', HOUSEKEEPING_MS, () => this.housekeeping.run(signal)),
+      this.#forEver('watch', SWEEP_MS, () => this.#watch(signal)),
+    ];
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    this.#stop.abort(new Error('the control plane is stopping'));
+    this.#disconnect?.();
+    for (const timer of this.#timers) clearTimeout(timer);
+    const end = Date.now() + STOP_WAIT_MS;
+    while (this.#running > 0 && Date.now() < end) await delay(20);
+    await Promise.allSettled(this.#background);
+  }
+
+  #wake(wake: Wake): void {
+    if (wake.kind === 'agent' || wake.kind === 'gateway') this.#enqueue({ table: `${wake.kind}s`, id: wake.id });
+  }
+
+  #enqueue(job: Job): void {
+    const state = this.#known.get(job.id);
+    if (state === 'running') this.#known.set(job.id, 'again');
+    if (state || this.#stop.signal.aborted) return;
+    this.#known.set(job.id, 'queued');
+    this.#queue.push(job);
+    this.#pump();
+  }
+
+  #pump(): void {
+    while (this.#running < CONCURRENCY && this.#queue.length > 0) {
+      const job = this.#queue.shift()!;
+      this.#running += 1;
+      this.#known.set(job.id, 'running');
+      void this.#run(job).finally(() => {
+        const again = this.#known.get(job.id) === 'again';
+        this.#known.delete(job.id);
+        this.#running -= 1;
+        if (again) this.#enqueue(job);
+        this.#pump();
+      });
+    }
+  }
+
+  /** One pass under a lease. Never rejects: what failed is on the row and in the log, and the sweep comes back to it. */
+  async #run(job: Job): Promise<void> {
+    try {
+      const lease = await takeLease(this.database, job.table, job.id, this.config.nodeName, this.config.leaseSeconds);
+      if (lease) await this.#pass(job, lease);
+    } catch (error) {
+      if (error instanceof LeaseLost || this.#stop.signal.aborted) return;
+      this.logger.error({ err: error, resource: job.id }, 'reconcile pass failed');
+    }
+  }
+
+  async #pass(job: Job, lease: Lease): Promise<void> {
+    const lost = new AbortController();
+    const signal = AbortSignal.any([this.#stop.signal, lost.signal]);
+    const renewing = setInterval(() => void this.#renew(job, lease, lost), (this.config.leaseSeconds * 1000) / 3);
+    let dueInMs: number | null = SWEEP_MS;
+    try {
+      const reconciler = job.table === 'agents' ? this.agents : this.gateways;
+      dueInMs = await reconciler.reconcile(lease, signal);
+    } finally {
+      clearInterval(renewing);
+      const due = await releaseLease(this.database, job.table, lease, dueInMs);
+      if (due) this.#known.set(job.id, 'again');
+      else if (dueInMs !== null && dueInMs < SWEEP_MS) this.#later(job, dueInMs);
+    }
+  }
+
+  async #renew(job: Job, lease: Lease, lost: AbortController): Promise<void> {
+    try {
+      if (!(await renewLease(this.database, job.table, lease, this.config.leaseSeconds))) lost.abort(new LeaseLost(job.id));
+    } catch (error) {
+      // The database is away; when the lease runs out meanwhile, the fence keeps this pass from writing.
+      this.logger.warn({ err: error, resource: job.id }, 'lease not renewed');
+    }
+  }
+
+  /** Sooner than the sweep would. */
+  #later(job: Job, milliseconds: number): void {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      this.#enqueue(job);
+    }, milliseconds);
+    this.#timers.add(timer);
+  }
+
+  async #sweep(): Promise<void> {
+    for (const table of ['gateways', 'agents'] as const) {
+      for (const id of await dueRows(this.database, table, 500)) this.#enqueue({ table, id });
+    }
+  }
+
+  /** The engine says when a gateway's process ends: it comes back within a second, not at the next look. */
+  async #watch(signal: AbortSignal): Promise<void> {
+    for await (const id of this.driver.watch(signal)) this.#enqueue({ table: 'gateways', id });
+  }
+
+  async #forEver(name: string, everyMs: number, work: () => Promise<void>): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      try {
+        await work();
+      } catch (error) {
+        if (!this.#stop.signal.aborted) this.logger.warn({ err: error, loop: name }, 'background loop failed; it goes on');
+      }
+      await delay(everyMs, this.#stop.signal).catch(() => undefined);
+    }
+  }
+}

@@ -1,0 +1,64 @@
+import { Injectable } from '@nestjs/common';
+import { ControlPlaneConfig } from '#libs/config';
+import type { AgentRoute } from '#libs/contracts';
+import type { Prisma, Tx } from '#libs/database';
+import type { GatewayAddress } from '#libs/drivers/core';
+import { ChangeNotifier } from '#libs/queue';
+import { trustCeiling } from '../provisioning/config-compiler.js';
+import type { AgentRecord, GatewayRecord } from '../provisioning/resources.repository.js';
+import { GatewayCredentials } from '../secrets/gateway-credentials.js';
+
+/** Route feeds listen here. */
+export const ROUTES_CHANNEL = 'routes';
+
+/** Writes routes; the feed carries them to the proxies. A publication with a lower fence never overwrites a later one. */
+@Injectable()
+export class RoutePublisher {
+  constructor(
+    private readonly config: ControlPlaneConfig,
+    private readonly credentials: GatewayCredentials,
+    private readonly notifier: ChangeNotifier,
+  ) {}
+
+  /** In the caller's transaction; returns false when the same route is published already. */
+  async publish(tx: Tx, agent: AgentRecord, gateway: Omit<GatewayRecord, 'host'>, state: 'live' | 'held', fence: bigint): Promise<boolean> {
+    const address = gateway.address as unknown as GatewayAddress | null;
+    if (!address) return false;
+    const tier = await tx.tier.findFirst({ where: { tenantId: agent.tenantId, key: agent.member.tierKey } });
+    const { provider, name } = this.config.model;
+    const route: AgentRoute = {
+      agentId: agent.id,
+      tenantId: agent.tenantId,
+      workspaceId: agent.workspaceId,
+      memberId: agent.memberId,
+      gatewayId: gateway.id,
+      state,
+      target: { host: address.host, port: address.port },
+      trustModeMax: trustCeiling(agent.tenant.trustCeiling, tier?.trustCeiling ?? 0, gateway.kind),
+      credentialSha256: this.credentials.brokerSha256(agent.id),
+      model: { provider, name },
+    };
+    return this.#write(tx, agent, route as unknown as Prisma.InputJsonObject, fence);
+  }
+
+  /** Takes the route away; a tombstone stays so that every proxy hears of it. */
+  async withdraw(tx: Tx, agent: AgentRecord, fence: bigint): Promise<boolean> {
+    return this.#write(tx, agent, null, fence);
+  }
+
+  /** Call after the commit: proxies then hear of it within milliseconds instead of at the next poll. */
+  async announce(): Promise<void> {
+    await this.notifier.publish(ROUTES_CHANNEL);
+  }
+
+  async #write(tx: Tx, agent: AgentRecord, route: Prisma.InputJsonObject | null, fence: bigint): Promise<boolean> {
+    const text = route === null ? null : JSON.stringify(route);
+    const changed = await tx.$executeRaw`
+      INSERT INTO routes (agent_id, tenant_id, route, version, txid, fence)
+      VALUES (${agent.id}, ${agent.tenantId}, ${text}::jsonb, nextval('route_version'), pg_current_xact_id()::text::bigint, ${fence})
+      ON CONFLICT (agent_id) DO UPDATE
+        SET route = excluded.route, version = excluded.version, txid = excluded.txid, fence = excluded.fence
+        WHERE routes.fence <= excluded.fence AND routes.route IS DISTINCT FROM excluded.route`;
+    return changed > 0;
+  }
+}
