@@ -1,11 +1,17 @@
 import { CHAT_PROTOCOL } from '#libs/contracts';
 import { RequestFailed } from '#libs/browser';
 import { getMe, socketUrl } from './api.js';
-import type { ConnectionParts, SocketLike } from './connection.js';
+import type { ConnectionParts } from './connection.js';
 
 /** A real browser around a connection. The socket authenticates by the cookie, which this page cannot read. */
 export const browserParts: ConnectionParts = {
-  openSocket: () => new WebSocket(socketUrl(), CHAT_PROTOCOL) as SocketLike,
+  openSocket: (events) => {
+    const socket = new WebSocket(socketUrl(), CHAT_PROTOCOL);
+    socket.addEventListener('open', () => events.onOpen());
+    socket.addEventListener('message', (event) => events.onMessage(event.data));
+    socket.addEventListener('close', (event) => events.onClose(event.code));
+    return socket;
+  },
   probe: async () => {
     try {
       await getMe();

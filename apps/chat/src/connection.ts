@@ -15,16 +15,19 @@ export type ConnectionStatus =
 
 /** The part of a browser's WebSocket that is used. */
 export interface SocketLike {
-  onopen: (() => void) | null;
-  onmessage: ((event: { readonly data: unknown }) => void) | null;
-  onclose: ((event: { readonly code: number }) => void) | null;
   send(data: string): void;
   close(): void;
 }
 
+export interface SocketEvents {
+  onOpen(): void;
+  onMessage(data: unknown): void;
+  onClose(code: number): void;
+}
+
 /** What the connection needs from its surroundings; tests give their own. */
 export interface ConnectionParts {
-  openSocket(): SocketLike;
+  openSocket(events: SocketEvents): SocketLike;
   /** A failed upgrade does not say why: this asks whether the sign-in still counts. */
   probe(): Promise<'signed-in' | 'signed-out' | 'unreachable'>;
   isOnline(): boolean;
@@ -80,15 +83,16 @@ export class Connection {
     if (!this.parts.isOnline()) return this.wentOffline();
     this.#clear('retry');
     this.listener.onStatus({ kind: 'connecting' });
-    const socket = this.parts.openSocket();
-    this.#socket = socket;
     let opened = false;
-    socket.onopen = () => {
-      opened = true;
-      this.#transmit(this.#connectFrame());
-    };
-    socket.onmessage = (event) => this.#receive(socket, event.data);
-    socket.onclose = (event) => void this.#closed(socket, event.code, opened);
+    const socket = this.parts.openSocket({
+      onOpen: () => {
+        opened = true;
+        if (socket === this.#socket) this.#transmit(this.#connectFrame());
+      },
+      onMessage: (data) => this.#receive(socket, data),
+      onClose: (code) => void this.#closed(socket, code, opened),
+    });
+    this.#socket = socket;
     this.#later('open', TIMES.open, () => this.#drop(socket));
   }
 
