@@ -1,0 +1,180 @@
+import type { AgentRoute } from '#libs/contracts';
+import type { RouteTable } from '#libs/routing';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders } from 'undici/types/header.js';
+import { forward, type ForwardFault } from '../http/forward.js';
+import { requestHeaders } from '../http/headers.js';
+import { discardBody } from '../http/problem.js';
+import { checkFraming, targetOf } from '../http/request-check.js';
+import { nextRequestId } from '../http/request-id.js';
+import type { UpstreamPools } from '../http/upstream-pools.js';
+import type { ProxyConfig } from '../proxy.config.js';
+import { LIMITS, TIMES } from '../proxy.limits.js';
+import type { Logger } from '../proxy.log.js';
+import type { ModelProvider, ProxyMetrics } from '../proxy.metrics.js';
+import { agentOfCall } from './broker-credential.js';
+import {
+  type BrokerProblem,
+  callOf,
+  keyHeader,
+  providerConfig,
+  type ProviderCall,
+  providerError,
+  providerOfPath,
+} from './provider-api.js';
+import { UsageTap } from './usage-tap.js';
+
+/** The agent's credential stays here; compression would hide the token counts from the tap. */
+const DROPPED: ReadonlySet<string> = new Set(['x-api-key', 'authorization', 'accept-encoding']);
+
+const FAULT_PROBLEMS: Record<Exclude<ForwardFault, 'client-gone' | 'broken'>, BrokerProblem> = {
+  busy: 'too-many-calls',
+  unreachable: 'model-provider-unreachable',
+  timeout: 'model-provider-timeout',
+  'too-large': 'body-too-large',
+};
+
+export interface BrokerParts {
+  readonly table: RouteTable;
+  readonly pools: UpstreamPools;
+  readonly config: ProxyConfig;
+  readonly metrics: ProxyMetrics;
+  readonly log: Logger;
+}
+
+interface Call extends ProviderCall {
+  readonly agent: AgentRoute;
+  readonly key: string;
+  readonly query: string;
+  readonly requestId: string;
+}
+
+/** Model calls of managed agents: who calls, may it, and then bytes both ways with the platform's key in place of its own. */
+export class BrokerRequests {
+  readonly #inFlight = new Map<string, number>();
+
+  constructor(private readonly parts: BrokerParts) {}
+
+  /** Never throws: every fault becomes an answer in the provider's format. */
+  handle(req: IncomingMessage, res: ServerResponse): void {
+    const requestId = nextRequestId();
+    res.on('error', () => res.destroy());
+    try {
+      const decided = this.#decide(req, requestId);
+      if (typeof decided === 'string') this.#refuse(req, res, providerOfPath(req.url ?? ''), decided, requestId);
+      else this.#forward(req, res, decided);
+    } catch (error) {
+      this.parts.log.error({ requestId, reason: (error as Error).name }, 'model call failed inside the broker');
+      this.#refuse(req, res, providerOfPath(req.url ?? ''), 'internal-error', requestId);
+    }
+  }
+
+  #decide(req: IncomingMessage, requestId: string): Call | BrokerProblem {
+    const target = plainTarget(req);
+    if (!target) return 'request-invalid';
+    const agent = agentOfCall(this.parts.table, req);
+    if (!agent) return 'credential-unknown';
+    const call = callOf(req.method, target.path);
+    if (!call) return 'path-not-found';
+    if (this.parts.table.tenant(agent.tenantId)?.status === 'suspended') return 'tenant-suspended';
+    if (agent.model.provider !== call.provider) return 'provider-not-allowed';
+    const key = providerConfig(this.parts.config, call.provider).apiKey;
+    if (key === undefined) return 'model-provider-not-configured';
+    if ((this.#inFlight.get(agent.agentId) ?? 0) >= LIMITS.modelCallsPerAgent) return 'too-many-calls';
+    return { ...call, agent, key, query: target.query, requestId };
+  }
+
+  #forward(req: IncomingMessage, res: ServerResponse, call: Call): void {
+    const { provider, agent } = call;
+    const base = new URL(providerConfig(this.parts.config, provider).baseUrl);
+    let tap: UsageTap | undefined;
+    let keyRefused = false;
+    this.#enter(agent.agentId);
+    forward(this.parts.pools, req, res, {
+      origin: base.origin,
+      path: `${base.pathname.replace(/\/+$/, '')}${call.path}${call.query}`,
+      headers: [...requestHeaders(req, DROPPED), 'accept-encoding', 'identity', ...keyHeader(provider, call.key)],
+      bodyLimit: LIMITS.modelBody,
+      headersTimeout: TIMES.modelHeaders,
+      bodyTimeout: TIMES.bodySilence,
+      onAnswer: (status, headers) => {
+        // The provider's text about a refused key may quote it; and it is not the agent's key that is wrong.
+        keyRefused = status === 401;
+        if (!keyRefused) tap = new UsageTap(isStream(headers));
+        delete headers['set-cookie'];
+        return keyRefused;
+      },
+      onChunk: (chunk) => tap?.push(chunk),
+      onEnd: (fault, cause) => {
+        this.#leave(agent.agentId);
+        this.#ended(req, res, call, keyRefused ? 'key-refused' : fault, cause);
+        this.#count(call, tap, res.statusCode);
+      },
+    });
+  }
+
+  #ended(
+    req: IncomingMessage,
+    res: ServerResponse,
+    call: Call,
+    fault?: ForwardFault | 'key-refused',
+    cause?: Error,
+  ): void {
+    if (!fault) return;
+    const { provider, agent, requestId } = call;
+    this.parts.metrics.fault('broker', fault);
+    if (fault === 'client-gone') return;
+    const { agentId, tenantId } = agent;
+    this.parts.log.warn({ requestId, agentId, tenantId, provider, fault, reason: cause?.message }, 'model call failed');
+    if (fault === 'broken') return;
+    const problem = fault === 'key-refused' ? 'model-provider-key-refused' : FAULT_PROBLEMS[fault];
+    this.#refuse(req, res, provider, problem, requestId);
+  }
+
+  #count(call: Call, tap: UsageTap | undefined, status: number): void {
+    const { metrics } = this.parts;
+    const { provider, agent } = call;
+    metrics.modelCall(agent.tenantId, provider, status);
+    const usage = tap?.end();
+    if (usage) metrics.modelTokens(agent.tenantId, provider, usage.inputTokens, usage.outputTokens);
+  }
+
+  #refuse(
+    req: IncomingMessage,
+    res: ServerResponse,
+    provider: ModelProvider,
+    problem: BrokerProblem,
+    requestId: string,
+  ): void {
+    if (res.headersSent || res.destroyed) {
+      res.destroy();
+      return;
+    }
+    const { status, body } = providerError(provider, problem);
+    discardBody(req);
+    const retry = status === 429 || status === 503 ? { 'retry-after': '1' } : {};
+    res.writeHead(status, { 'content-type': 'application/json', 'x-request-id': requestId, ...retry }).end(body);
+  }
+
+  #enter(agentId: string): void {
+    this.#inFlight.set(agentId, (this.#inFlight.get(agentId) ?? 0) + 1);
+  }
+
+  #leave(agentId: string): void {
+    const rest = (this.#inFlight.get(agentId) ?? 1) - 1;
+    if (rest > 0) this.#inFlight.set(agentId, rest);
+    else this.#inFlight.delete(agentId);
+  }
+}
+
+const isStream = (headers: IncomingHttpHeaders) =>
+  String(headers['content-type'] ?? '').startsWith('text/event-stream');
+
+function plainTarget(req: IncomingMessage): ReturnType<typeof targetOf> | undefined {
+  try {
+    checkFraming(req);
+    return (req.url ?? '').length > LIMITS.url ? undefined : targetOf(req);
+  } catch {
+    return undefined;
+  }
+}

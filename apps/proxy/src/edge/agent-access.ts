@@ -1,0 +1,77 @@
+import type { AgentRoute, MemberClaims } from '#libs/contracts';
+import type { RouteTable } from '#libs/routing';
+import type { IncomingMessage } from 'node:http';
+import { ProxyProblem } from '../proxy.errors.js';
+import { bearerOf, sessionOf } from './credentials.js';
+import type { Site } from './tenancy.js';
+import type { TokenGate } from './token-gate.js';
+
+/** A request that may go to an agent: where, and with which token. */
+export interface Access {
+  readonly agent: AgentRoute;
+  /** The path at the gateway, below `/a/<agentId>`. */
+  readonly path: string;
+  /** Undefined: the gateway asks for it in the connect frame, or the path is open. */
+  readonly token: string | undefined;
+}
+
+const AGENT_PATH = /^\/a\/([^/]+)(\/.*)?$/;
+const OPEN_PATHS = new Set(['/health', '/ready']);
+const MEMBER_PATH = /^\/(?:chat|ws|sessions|session\/.+)$/;
+
+/** Decides which agent a request is for, and whether it may go there. */
+export class AgentAccess {
+  constructor(
+    private readonly table: RouteTable,
+    private readonly gate: TokenGate,
+  ) {}
+
+  /** Undefined: not a path of an agent. Throws the problem to answer with when it may not go there. */
+  async decide(req: IncomingMessage, site: Site, upgrade: boolean): Promise<Access | undefined> {
+    const named = AGENT_PATH.exec(site.rest);
+    if (named) return this.#named(req, site, named[1]!, named[2] ?? '/', upgrade);
+    if (MEMBER_PATH.test(site.rest)) return this.#own(req, site);
+    return undefined;
+  }
+
+  async #named(req: IncomingMessage, site: Site, agentId: string, path: string, upgrade: boolean): Promise<Access> {
+    const agent = this.table.agent(agentId);
+    if (!agent || agent.tenantId !== site.tenant.tenantId) throw new ProxyProblem('agent-not-found');
+    const token = bearerOf(req);
+    if (token !== undefined) {
+      const claims = await this.gate.claimsOf(token);
+      if (!belongs(claims, agent)) throw new ProxyProblem('agent-not-found');
+    } else if (!isOpen(req, path, upgrade)) {
+      throw new ProxyProblem('credential-missing');
+    }
+    return { agent: answering(agent), path, token };
+  }
+
+  /** `/chat`, `/ws` and the sessions below the tenant's base: the token says whose. */
+  async #own(req: IncomingMessage, site: Site): Promise<Access> {
+    const token = bearerOf(req) ?? sessionOf(req);
+    if (token === undefined) throw new ProxyProblem('credential-missing');
+    const claims = await this.gate.claimsOf(token);
+    return { agent: answering(this.agentOf(claims, site)), path: site.rest, token };
+  }
+
+  /** The agent a token is for, at this tenant. */
+  agentOf(claims: MemberClaims, site: Site): AgentRoute {
+    const agent = this.table.agentOfWorkspace(claims.tid, claims.wid);
+    if (!agent || claims.tid !== site.tenant.tenantId) throw new ProxyProblem('agent-not-found');
+    return agent;
+  }
+}
+
+const belongs = (claims: MemberClaims, agent: AgentRoute) =>
+  claims.tid === agent.tenantId && claims.wid === agent.workspaceId;
+
+/** A socket may bring its token in the connect frame; the gateway closes it when none comes. */
+function isOpen(req: IncomingMessage, path: string, upgrade: boolean): boolean {
+  return upgrade ? path === '/ws' : OPEN_PATHS.has(path) && (req.method === 'GET' || req.method === 'HEAD');
+}
+
+function answering(agent: AgentRoute): AgentRoute {
+  if (agent.state === 'held') throw new ProxyProblem('agent-moving');
+  return agent;
+}

@@ -1,0 +1,133 @@
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import { type ForwardFault, requestUpgrade } from '../http/forward.js';
+import { hostOf } from '../http/headers.js';
+import { sendProblemOnSocket } from '../http/problem.js';
+import { checkFraming, type Target, targetOf } from '../http/request-check.js';
+import { nextRequestId } from '../http/request-id.js';
+import { ProxyProblem } from '../proxy.errors.js';
+import { LIMITS, TIMES } from '../proxy.limits.js';
+import type { Access } from './agent-access.js';
+import { plainProtocols } from './credentials.js';
+import { type EdgeParts, FAULT_PROBLEMS } from './edge.requests.js';
+import { SocketPipe } from './socket-pipe.js';
+import { siteOf } from './tenancy.js';
+import { originOf, upstreamHeaders, upstreamPath } from './upstream-request.js';
+
+/** Set anew, because the token must not travel among the subprotocols. */
+const REPLACED: ReadonlySet<string> = new Set(['authorization', 'sec-websocket-protocol', 'content-length']);
+/** Of the gateway's handshake answer, what the client needs. */
+const HANDSHAKE = ['sec-websocket-accept', 'sec-websocket-protocol', 'sec-websocket-extensions'];
+
+/** WebSockets: the handshake is judged and forwarded like a request, then two sockets are joined. */
+export class EdgeUpgrades {
+  readonly #pipes = new Set<SocketPipe>();
+  #draining = false;
+
+  constructor(private readonly parts: EdgeParts) {}
+
+  get open(): number {
+    return this.#pipes.size;
+  }
+
+  /** Never rejects. */
+  async handle(req: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
+    const requestId = nextRequestId();
+    socket.on('error', () => socket.destroy());
+    try {
+      const target = this.#check(req);
+      const site = siteOf(this.parts.table, hostOf(req.headers.host), target.path);
+      if (!site) throw new ProxyProblem(this.parts.table.position ? 'unknown-host' : 'routes-not-loaded');
+      const access = await this.parts.access.decide(req, site, true);
+      if (!access) throw new ProxyProblem('path-not-found');
+      if (socket.destroyed) return;
+      if (head.length > 0) socket.unshift(head);
+      this.#connect(req, socket, access, target, requestId);
+    } catch (error) {
+      this.#refuse(socket, error, requestId);
+    }
+  }
+
+  /** Tells every client to come back elsewhere, each at a random moment within the time given. */
+  drain(jitter: number = TIMES.drainJitter): void {
+    this.#draining = true;
+    for (const pipe of this.#pipes) setTimeout(() => pipe.leave(), Math.random() * jitter);
+  }
+
+  #check(req: IncomingMessage): Target {
+    if ((req.url ?? '').length > LIMITS.url) throw new ProxyProblem('url-too-long');
+    checkFraming(req);
+    const { headers } = req;
+    const bodyless = (headers['content-length'] ?? '0') === '0' && headers['transfer-encoding'] === undefined;
+    const websocket = headers.upgrade?.toLowerCase() === 'websocket' && headers['sec-websocket-version'] === '13';
+    if (req.method !== 'GET' || !websocket || !bodyless || !headers['sec-websocket-key'])
+      throw new ProxyProblem('upgrade-invalid');
+    return targetOf(req);
+  }
+
+  #connect(req: IncomingMessage, socket: Socket, access: Access, target: Target, requestId: string): void {
+    const headers = upstreamHeaders(req, access, this.parts.scheme, requestId, REPLACED);
+    const protocols = plainProtocols(req);
+    if (protocols) headers.push('Sec-WebSocket-Protocol', protocols);
+    const cancel = requestUpgrade(this.parts.pools, {
+      origin: originOf(access.agent),
+      path: upstreamPath(access, target),
+      headers,
+      headersTimeout: TIMES.gatewayHeaders,
+      onUpgrade: (answer, upstream) => {
+        socket.off('close', cancel);
+        this.#join(socket, upstream as Socket, answer, requestId);
+      },
+      onDeclined: (status) => this.#declined(socket, status, requestId),
+      onFault: (fault, cause) => this.#fault(socket, access, requestId, fault, cause),
+    });
+    socket.once('close', cancel);
+  }
+
+  #join(
+    socket: Socket,
+    upstream: Socket,
+    answer: Record<string, string | string[] | undefined>,
+    requestId: string,
+  ): void {
+    if (socket.destroyed) {
+      upstream.destroy();
+      return;
+    }
+    const lines = HANDSHAKE.filter((name) => answer[name] !== undefined).map(
+      (name) => `${name}: ${String(answer[name])}\r\n`,
+    );
+    socket.write(
+      `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nX-Request-Id: ${requestId}\r\n${lines.join('')}\r\n`,
+    );
+    const pipe = new SocketPipe(socket, upstream, (closed) => this.#pipes.delete(closed));
+    this.#pipes.add(pipe);
+    this.parts.metrics.upgrade();
+    if (this.#draining) pipe.leave();
+  }
+
+  /** A client library shows the status of a failed handshake at most: the gateway's own body is not needed. */
+  #declined(socket: Socket, status: number, requestId: string): void {
+    const code = status === 401 ? 'credential-missing' : status === 404 ? 'agent-not-found' : 'agent-unreachable';
+    this.#refuse(socket, new ProxyProblem(code), requestId, status >= 400 ? status : undefined);
+  }
+
+  #fault(socket: Socket, access: Access, requestId: string, fault: ForwardFault, cause?: Error): void {
+    const { agentId, gatewayId } = access.agent;
+    this.parts.metrics.fault('edge', fault);
+    this.parts.log.warn(
+      { requestId, agentId, gatewayId, fault, reason: cause?.message },
+      'agent did not take a socket',
+    );
+    const known = fault === 'busy' || fault === 'timeout' ? fault : 'unreachable';
+    this.#refuse(socket, new ProxyProblem(FAULT_PROBLEMS[known]), requestId);
+  }
+
+  #refuse(socket: Socket, error: unknown, requestId: string, status?: number): void {
+    if (!(error instanceof Error && 'kind' in error)) {
+      this.parts.log.error({ requestId, err: error }, 'upgrade failed inside the proxy');
+    }
+    this.parts.metrics.request('refused', status ?? 0);
+    sendProblemOnSocket(socket, error, requestId, status);
+  }
+}

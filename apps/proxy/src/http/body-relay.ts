@@ -1,0 +1,47 @@
+import type { IncomingMessage } from 'node:http';
+import { Readable } from 'node:stream';
+
+/** The client sent more than allowed; nothing beyond the limit has gone upstream. */
+export class BodyTooLong extends Error {}
+/** The client went away in the middle of its body. */
+export class BodyCutOff extends Error {}
+
+/**
+ * A request body on its way upstream: counted, never gathered, as fast as the upstream takes it. A stream of its own, so
+ * that undici may destroy it without taking the client's connection along: the client still has to get an answer.
+ */
+export class BodyRelay extends Readable {
+  #count = 0;
+  #request: IncomingMessage | undefined;
+  readonly #onData = (chunk: Buffer) => this.#take(chunk);
+  readonly #onEnd = () => this.push(null);
+  readonly #onClose = () => {
+    if (this.#request && !this.#request.complete) this.destroy(new BodyCutOff('the client closed the connection'));
+  };
+
+  constructor(
+    request: IncomingMessage,
+    private readonly limit: number,
+  ) {
+    super({ highWaterMark: 64 * 1024 });
+    this.#request = request;
+    request.on('data', this.#onData).on('end', this.#onEnd).on('close', this.#onClose);
+    request.pause();
+  }
+
+  override _read(): void {
+    this.#request?.resume();
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    this.#request?.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onClose);
+    this.#request = undefined;
+    done(error);
+  }
+
+  #take(chunk: Buffer): void {
+    this.#count += chunk.length;
+    if (this.#count > this.limit) this.destroy(new BodyTooLong('the body is larger than allowed'));
+    else if (!this.push(chunk)) this.#request?.pause();
+  }
+}

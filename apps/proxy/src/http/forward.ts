@@ -1,0 +1,260 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { Dispatcher } from 'undici';
+import type { IncomingHttpHeaders } from 'undici/types/header.js';
+import { BodyRelay, BodyTooLong } from './body-relay.js';
+import { cleanResponseHeaders } from './headers.js';
+import { bodyLength } from './request-check.js';
+import type { Upstream, UpstreamPools } from './upstream-pools.js';
+
+/** How an exchange ended when no complete answer reached the client. */
+export type ForwardFault = 'busy' | 'unreachable' | 'timeout' | 'too-large' | 'broken' | 'client-gone';
+
+export interface ForwardPlan {
+  readonly origin: string;
+  readonly path: string;
+  /** Flat name, value list. */
+  readonly headers: string[];
+  readonly bodyLimit: number;
+  readonly headersTimeout: number;
+  readonly bodyTimeout: number;
+  /** Headers added to the answer. */
+  readonly answerHeaders?: Record<string, string>;
+  /** Sees status and headers before they are sent; true means: the caller answers itself and the upstream's answer is dropped. */
+  readonly onAnswer?: (status: number, headers: IncomingHttpHeaders) => boolean;
+  /** Sees every chunk after it was passed on. */
+  readonly onChunk?: (chunk: Buffer) => void;
+  /** Called once at the end: with a fault while the answer has not begun (the caller answers), else only to be told. */
+  readonly onEnd: (fault: ForwardFault | undefined, cause?: Error) => void;
+}
+
+const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS']);
+const TIMEOUTS = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT']);
+
+class Dropped extends Error {}
+class ClientGone extends Error {}
+
+/** Forwards one request and streams the answer back, chunk by chunk, at the pace of the slower side. */
+export function forward(pools: UpstreamPools, req: IncomingMessage, res: ServerResponse, plan: ForwardPlan): void {
+  const length = bodyLength(req);
+  if (length > plan.bodyLimit) return plan.onEnd('too-large');
+  const upstream = pools.acquire(plan.origin);
+  if (!upstream) return plan.onEnd('busy');
+  new Exchange(pools, upstream, req, res, plan, length).start();
+}
+
+class Exchange implements Dispatcher.DispatchHandler {
+  #controller: Dispatcher.DispatchController | undefined;
+  #begun = false;
+  #passed = false;
+  #over = false;
+  #retried = false;
+  #bodyFault: Error | undefined;
+
+  constructor(
+    private readonly pools: UpstreamPools,
+    private readonly upstream: Upstream,
+    private readonly req: IncomingMessage,
+    private readonly res: ServerResponse,
+    private readonly plan: ForwardPlan,
+    private readonly length: number,
+  ) {}
+
+  start(): void {
+    this.res.on('close', this.#onClose);
+    this.#dispatch();
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#over) controller.abort(new ClientGone());
+  }
+
+  onResponseStart(
+    controller: Dispatcher.DispatchController,
+    status: number,
+    headers: IncomingHttpHeaders,
+    statusText?: string,
+  ): void {
+    // 1xx of the upstream concern the connection to it only.
+    if (status < 200) return;
+    this.#begun = true;
+    if (this.plan.onAnswer?.(status, headers)) {
+      this.#finish(undefined);
+      controller.abort(new Dropped());
+      return;
+    }
+    const answer = { ...cleanResponseHeaders(headers), ...this.plan.answerHeaders };
+    this.res.writeHead(status, statusText || undefined, answer as Record<string, string | string[]>);
+    // Headers travel with the first bytes when both came together; else at once: a stream's client waits for them.
+    process.nextTick(() => {
+      if (!this.#passed && !this.#over) this.res.flushHeaders();
+    });
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#over) return;
+    this.#passed = true;
+    if (!this.res.write(chunk)) {
+      controller.pause();
+      this.res.once('drain', () => controller.resume());
+    }
+    this.plan.onChunk?.(chunk);
+  }
+
+  onResponseEnd(): void {
+    if (this.#over) return;
+    this.#finish(undefined);
+    this.res.end();
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
+    if (this.#over) return;
+    if (this.#begun) {
+      this.#finish('broken', error);
+      // The only honest end of an answer that was promised longer.
+      this.res.destroy();
+      return;
+    }
+    if (this.#mayRetry(error)) {
+      this.#retried = true;
+      this.#dispatch();
+      return;
+    }
+    this.#finish(this.#faultOf(error), error);
+  }
+
+  readonly #onClose = () => {
+    if (this.#over) return;
+    this.#finish('client-gone');
+    this.#controller?.abort(new ClientGone());
+  };
+
+  #dispatch(): void {
+    const { plan } = this;
+    let body: BodyRelay | null = null;
+    if (this.length !== 0) {
+      body = new BodyRelay(this.req, plan.bodyLimit);
+      body.on('error', (error) => {
+        this.#bodyFault = error;
+      });
+    }
+    const method = this.req.method as Dispatcher.HttpMethod;
+    const { path, headers, headersTimeout, bodyTimeout } = plan;
+    try {
+      this.upstream.pool.dispatch({ path, method, headers, body, headersTimeout, bodyTimeout }, this);
+    } catch (error) {
+      body?.destroy();
+      this.onResponseError(null, error as Error);
+    }
+  }
+
+  /** Once, when nothing of the answer has arrived and sending it again cannot do anything twice. */
+  #mayRetry(error: Error): boolean {
+    const code = (error as NodeJS.ErrnoException).code ?? '';
+    return !this.#retried && this.length === 0 && IDEMPOTENT.has(this.req.method ?? '') && !TIMEOUTS.has(code);
+  }
+
+  #faultOf(error: Error): ForwardFault {
+    if (this.#bodyFault instanceof BodyTooLong) return 'too-large';
+    if (this.#bodyFault) return 'client-gone';
+    return TIMEOUTS.has((error as NodeJS.ErrnoException).code ?? '') ? 'timeout' : 'unreachable';
+  }
+
+  #finish(fault: ForwardFault | undefined, cause?: Error): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.res.off('close', this.#onClose);
+    this.pools.release(this.upstream);
+    this.plan.onEnd(fault, cause);
+  }
+}
+
+export interface UpgradePlan {
+  readonly origin: string;
+  readonly path: string;
+  readonly headers: string[];
+  readonly headersTimeout: number;
+  readonly onUpgrade: (headers: IncomingHttpHeaders, socket: Duplex) => void;
+  /** The upstream declined with an ordinary answer; its body is not passed on. */
+  readonly onDeclined: (status: number, headers: IncomingHttpHeaders) => void;
+  readonly onFault: (fault: ForwardFault, cause?: Error) => void;
+}
+
+/** Asks the upstream for a WebSocket. Returns what cancels it while it is not there yet. */
+export function requestUpgrade(pools: UpstreamPools, plan: UpgradePlan): () => void {
+  const upstream = pools.acquire(plan.origin);
+  if (!upstream) {
+    plan.onFault('busy');
+    return () => undefined;
+  }
+  const attempt = new UpgradeAttempt(pools, upstream, plan);
+  attempt.start();
+  return () => attempt.cancel();
+}
+
+class UpgradeAttempt implements Dispatcher.DispatchHandler {
+  #controller: Dispatcher.DispatchController | undefined;
+  #over = false;
+  #retried = false;
+
+  constructor(
+    private readonly pools: UpstreamPools,
+    private readonly upstream: Upstream,
+    private readonly plan: UpgradePlan,
+  ) {}
+
+  start(): void {
+    const { path, headers, headersTimeout } = this.plan;
+    try {
+      this.upstream.pool.dispatch({ path, method: 'GET', headers, headersTimeout, upgrade: 'websocket' }, this);
+    } catch (error) {
+      this.onResponseError(null, error as Error);
+    }
+  }
+
+  cancel(): void {
+    if (!this.#finish()) return;
+    this.#controller?.abort(new ClientGone());
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#over) controller.abort(new ClientGone());
+  }
+
+  onRequestUpgrade(
+    _controller: Dispatcher.DispatchController,
+    _status: number,
+    headers: IncomingHttpHeaders,
+    socket: Duplex,
+  ): void {
+    if (this.#finish()) this.plan.onUpgrade(headers, socket);
+    else socket.destroy();
+  }
+
+  onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
+    if (status < 200) return;
+    if (this.#finish()) this.plan.onDeclined(status, headers);
+    controller.abort(new Dropped());
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
+    if (this.#over) return;
+    const timedOut = TIMEOUTS.has((error as NodeJS.ErrnoException).code ?? '');
+    if (!this.#retried && !timedOut) {
+      this.#retried = true;
+      this.start();
+      return;
+    }
+    if (this.#finish()) this.plan.onFault(timedOut ? 'timeout' : 'unreachable', error);
+  }
+
+  /** True the first time. */
+  #finish(): boolean {
+    if (this.#over) return false;
+    this.#over = true;
+    this.pools.release(this.upstream);
+    return true;
+  }
+}

@@ -1,0 +1,53 @@
+/** Every limit of the proxy in one place. Times in milliseconds, sizes in bytes. */
+export const LIMITS = {
+  /** Request line and headers together. */
+  headers: 16 * 1024,
+  url: 8 * 1024,
+  /** A body on its way to a gateway, declared or counted. */
+  gatewayBody: 1024 * 1024,
+  /** A body on its way to a model provider. */
+  modelBody: 32 * 1024 * 1024,
+  /** A body that the proxy reads itself (`/auth/*`). */
+  ownBody: 4 * 1024,
+  /** How much of a refused body is read and thrown away, so that the client gets to see the answer. */
+  refusedBody: 32 * 1024 * 1024,
+  connections: 20_000,
+  /** Requests and answers in flight to one gateway or provider. */
+  perUpstream: 1024,
+  /** Model calls in flight of one agent. */
+  modelCallsPerAgent: 8,
+  /** Verified tokens remembered. */
+  tokenCache: 10_000,
+  /** Bytes of a model answer the usage tap looks at as one piece; longer pieces pass unread. */
+  usagePiece: 1024 * 1024,
+  /** Files of the chat page together. */
+  chatPage: 32 * 1024 * 1024,
+  /** Tenants with a metrics label of their own; later ones share `other`. */
+  tenantLabels: 1000,
+} as const;
+
+export const TIMES = {
+  /** From the first byte of a request to its last header. */
+  receiveHeaders: 10_000,
+  /** From the first byte of a request to the last of its body. */
+  receiveRequest: 120_000,
+  keepAlive: 65_000,
+  connect: 2_000,
+  /** A gateway's answer must begin by then. */
+  gatewayHeaders: 60_000,
+  /** Silence inside an answer after which it counts as dead. */
+  bodySilence: 300_000,
+  /** A model's answer must begin by then: without streaming it begins when it is complete. */
+  modelHeaders: 600_000,
+  signIn: 10_000,
+  upstreamIdle: 60_000,
+  tcpKeepAlive: 60_000,
+  /** On SIGTERM: sockets are told to leave within this time, at random, so that they do not all come back at once. */
+  drainJitter: 5_000,
+  /** What a client gets to answer a close frame. */
+  closeGrace: 2_000,
+  /** What requests in flight get on SIGTERM. */
+  drain: 20_000,
+  bindRetry: 1_000,
+  chatPageCheck: 1_000,
+} as const;

@@ -1,0 +1,112 @@
+import { RouteFeedClient, type RouteLog, RouteStore, RouteTable } from '#libs/routing';
+import { readFile } from 'node:fs/promises';
+import type { Server } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import { BrokerListeners } from './broker/broker.listeners.js';
+import { BrokerRequests } from './broker/broker.requests.js';
+import { AgentAccess } from './edge/agent-access.js';
+import { ChatPage } from './edge/chat-page.js';
+import { type EdgeParts, EdgeRequests } from './edge/edge.requests.js';
+import { EdgeUpgrades } from './edge/edge.upgrades.js';
+import { OwnRoutes } from './edge/own.routes.js';
+import { SignInClient } from './edge/sign-in.client.js';
+import { SignInRoutes } from './edge/sign-in.routes.js';
+import { TokenGate } from './edge/token-gate.js';
+import { closeListener, createListener, listen } from './http/listener.js';
+import { UpstreamPools } from './http/upstream-pools.js';
+import type { ProxyConfig } from './proxy.config.js';
+import { TIMES } from './proxy.limits.js';
+import type { Logger } from './proxy.log.js';
+import { ProxyMetrics } from './proxy.metrics.js';
+
+/** The whole proxy: edge, broker and what they share. Everything is wired here. */
+export class ProxyProcess {
+  readonly #table = new RouteTable();
+  readonly #metrics = new ProxyMetrics();
+  readonly #pools = new UpstreamPools();
+  readonly #stop = new AbortController();
+  readonly #store: RouteStore;
+  readonly #feed: RouteFeedClient;
+  readonly #own: OwnRoutes;
+  readonly #upgrades: EdgeUpgrades;
+  readonly #server: Server;
+  readonly #broker: BrokerListeners;
+  #following: Promise<void> = Promise.resolve();
+
+  constructor(
+    private readonly config: ProxyConfig,
+    private readonly log: Logger,
+  ) {
+    const table = this.#table;
+    // Read on every use: the file may appear, or change, after this process has started.
+    const credential = async () => (await readFile(config.credentialPath, 'utf8')).trim();
+    const routeLog: RouteLog = (level, event, fields) => log[level](fields ?? {}, event);
+    this.#store = new RouteStore(config.routesPath, routeLog);
+    const onChange = () => this.#store.save(() => table.snapshot());
+    this.#feed = new RouteFeedClient({ url: config.controlPlaneUrl, credential, table, onChange, log: routeLog });
+    this.#own = new OwnRoutes(table, this.#metrics, () => this.#feed.connected);
+    const parts = this.#edgeParts(new SignInClient(config.controlPlaneUrl, credential));
+    const requests = new EdgeRequests(parts);
+    this.#upgrades = new EdgeUpgrades(parts);
+    this.#server = createListener((req, res) => void requests.handle(req, res));
+    this.#server.on('upgrade', (req, socket, head) => void this.#upgrades.handle(req, socket as Socket, head));
+    this.#broker = new BrokerListeners(new BrokerRequests({ ...parts, config }), log);
+  }
+
+  /** Where the broker listens now. */
+  get brokerAddresses(): AddressInfo[] {
+    return this.#broker.addresses;
+  }
+
+  /** Loads the last good routes, then listens: an agent of yesterday answers even when the control plane never comes up. */
+  async start(): Promise<AddressInfo> {
+    const saved = await this.#store.load();
+    if (saved) {
+      this.#table.apply(saved);
+      this.log.info({ version: saved.version, ...this.#table.size }, 'route table loaded from disk');
+    }
+    this.#metrics.watch({
+      routes: () => this.#table.size,
+      feedConnected: () => this.#feed.connected,
+      sockets: () => this.#upgrades.open,
+      upstreams: () => this.#pools.size,
+    });
+    this.#following = this.#feed.run(this.#stop.signal);
+    await this.#broker.open(this.config.brokerListen, this.#stop.signal);
+    const address = await listen(this.#server, this.config.listen);
+    this.log.info({ host: address.address, port: address.port }, 'proxy listening');
+    return address;
+  }
+
+  /** Ends in order: no new connections, sockets are told to leave, requests in flight are finished, routes are written. */
+  async stop(): Promise<void> {
+    this.log.info({ sockets: this.#upgrades.open }, 'proxy draining');
+    this.#own.draining = true;
+    this.#upgrades.drain();
+    await Promise.all([closeListener(this.#server, TIMES.drain), this.#broker.close(TIMES.drain)]);
+    this.#stop.abort(new Error('the proxy ends'));
+    await this.#following;
+    await this.#store.flush();
+    await this.#pools.close();
+    this.log.info('proxy stopped');
+  }
+
+  #edgeParts(signInClient: SignInClient): EdgeParts {
+    const { config, log } = this;
+    const scheme = config.publicUrl.startsWith('https:') ? 'https' : 'http';
+    const gate = new TokenGate(this.#table);
+    const access = new AgentAccess(this.#table, gate);
+    return {
+      table: this.#table,
+      access,
+      signIn: new SignInRoutes(signInClient, gate, access, scheme === 'https'),
+      page: new ChatPage(config.chatDir),
+      own: this.#own,
+      pools: this.#pools,
+      metrics: this.#metrics,
+      log,
+      scheme,
+      accessLogSample: config.accessLogSample,
+    };
+  }
+}
