@@ -21,7 +21,7 @@ export async function ensurePrivateDirectory(path: string): Promise<string> {
 
 /** Where sockets go: in the data directory, or in a short place when that one is too deep for a socket's path. */
 export async function ensureSocketDirectory(dataDir: string, instance: string, longestName: string): Promise<string> {
-  const inside = join(dataDir, 'run');
+  const inside = join(dataDir, 'sockets');
   if (join(inside, longestName).length < LONGEST_SOCKET_PATH) return ensurePrivateDirectory(inside);
   const short = process.getuid?.() === 0 ? `/run/wirebot-${instance}-db` : join(tmpdir(), `wirebot-${instance}`);
   return ensurePrivateDirectory(short);
