@@ -3,7 +3,7 @@ import { ControlPlaneConfig } from '#libs/config';
 import { Database } from '#libs/database';
 import { GatewayDriver } from '#libs/drivers/core';
 import { Clock } from '#libs/kernel';
-import { Logger } from '#libs/telemetry';
+import { Log } from '../log.js';
 import { OperationsRepository } from '../operations/operations.repository.js';
 import { Outbox } from '../outbox/outbox.js';
 import { conditionsOf } from './conditions.js';
@@ -26,7 +26,7 @@ export class Housekeeping {
     private readonly driver: GatewayDriver,
     private readonly outbox: Outbox,
     private readonly clock: Clock,
-    private readonly logger: Logger,
+    private readonly logger: Log,
   ) {}
 
   /** Brings rows up to date with this process's configuration: another gateway image replaces running gateways one by one. */

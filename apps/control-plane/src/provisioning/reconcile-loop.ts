@@ -4,7 +4,7 @@ import { Database, dropLeases, dueRows, type Lease, type LeasedTable, releaseLea
 import { GatewayDriver } from '#libs/drivers/core';
 import { delay } from '#libs/kernel';
 import { type Wake, WakeQueue } from '#libs/queue';
-import { Logger } from '#libs/telemetry';
+import { Log } from '../log.js';
 import { AgentReconciler } from './agent-reconciler.js';
 import { GatewayReconciler } from './gateway-reconciler.js';
 import { Housekeeping } from './housekeeping.js';
@@ -46,7 +46,7 @@ export class ReconcileLoop implements OnApplicationBootstrap, OnApplicationShutd
     private readonly driver: GatewayDriver,
     private readonly waker: Waker,
     private readonly wakes: WakeQueue,
-    private readonly logger: Logger,
+    private readonly logger: Log,
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {

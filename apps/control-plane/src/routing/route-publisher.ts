@@ -8,6 +8,9 @@ import { trustCeiling } from '../provisioning/config-compiler.js';
 import type { AgentRecord, GatewayRecord } from '../provisioning/resources.repository.js';
 import { GatewayCredentials } from '../secrets/gateway-credentials.js';
 
+/** Any number that nothing else in this database uses as an advisory lock. */
+const PUBLISH_LOCK = 7_300_001;
+
 /** Route feeds listen here. */
 export const ROUTES_CHANNEL = 'routes';
 
@@ -53,6 +56,9 @@ export class RoutePublisher {
 
   async #write(tx: Tx, agent: AgentRecord, route: Prisma.InputJsonObject | null, fence: bigint): Promise<boolean> {
     const text = route === null ? null : JSON.stringify(route);
+    // One publication at a time until its commit: versions then become visible in their order, and a feed that reads
+    // "everything after my version" misses none.
+    await tx.$executeRaw`SELECT pg_advisory_xact_lock(${PUBLISH_LOCK})`;
     const changed = await tx.$executeRaw`
       INSERT INTO routes (agent_id, tenant_id, route, version, txid, fence)
       VALUES (${agent.id}, ${agent.tenantId}, ${text}::jsonb, nextval('route_version'), pg_current_xact_id()::text::bigint, ${fence})

@@ -1,0 +1,186 @@
+import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { ControlPlaneConfig } from '#libs/config';
+import { type AgentRoute, type Revocation, ROUTE_HEARTBEAT_SECONDS, type RouteFrame, type TenantRoute } from '#libs/contracts';
+import { Database } from '#libs/database';
+import { Clock, delay } from '#libs/kernel';
+import { ChangeNotifier } from '#libs/queue';
+import { Log } from '../log.js';
+import { ROUTES_CHANNEL } from './route-publisher.js';
+
+/** Notices can get lost; the database is read this often anyway. */
+const POLL_MS = 1_000;
+
+export type FrameSink = (frame: RouteFrame) => void;
+type Jwks = { readonly keys: readonly Record<string, unknown>[] };
+
+const sameJson = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
+const toMap = (tenants: readonly TenantRoute[]): Map<string, TenantRoute> => new Map(tenants.map((row) => [row.tenantId, row]));
+
+/**
+ * Keeps every connected proxy's route table current: one snapshot, then deltas. Reads the database once for all of
+ * them, woken by notices. A read that fails sends nothing: proxies keep their last good table.
+ */
+@Injectable()
+export class RouteFeedService implements OnApplicationBootstrap, OnApplicationShutdown {
+  readonly #sinks = new Set<FrameSink>();
+  readonly #agents = new Map<string, AgentRoute>();
+  readonly #stop = new AbortController();
+  #tenants = new Map<string, TenantRoute>();
+  #revocations: Revocation[] = [];
+  #jwks: Jwks = { keys: [] };
+  #epoch = '';
+  #version = 0;
+  #reading: Promise<void> | undefined;
+  #readAgain = false;
+  #timers: NodeJS.Timeout[] = [];
+
+  constructor(
+    private readonly database: Database,
+    private readonly notifier: ChangeNotifier,
+    private readonly config: ControlPlaneConfig,
+    private readonly clock: Clock,
+    private readonly log: Log,
+  ) {}
+
+  async onApplicationBootstrap(): Promise<void> {
+    if (!this.config.roles.includes('api')) return;
+    const look = () => void this.refresh();
+    await this.notifier.subscribe(ROUTES_CHANNEL, look, look);
+    this.#timers = [setInterval(look, POLL_MS), setInterval(() => this.#heartbeat(), ROUTE_HEARTBEAT_SECONDS * 1000)];
+    await this.refresh();
+  }
+
+  onApplicationShutdown(): void {
+    this.#stop.abort();
+    for (const timer of this.#timers) clearInterval(timer);
+    this.#sinks.clear();
+  }
+
+  /** Sends a snapshot now and every delta from here on, until the returned function is called. */
+  async connect(sink: FrameSink): Promise<() => void> {
+    while (!this.#epoch && !this.#stop.signal.aborted) {
+      await this.refresh();
+      if (!this.#epoch) await delay(250, this.#stop.signal).catch(() => undefined);
+    }
+    sink(this.snapshot());
+    this.#sinks.add(sink);
+    return () => this.#sinks.delete(sink);
+  }
+
+  snapshot(): RouteFrame {
+    return {
+      type: 'snapshot',
+      epoch: this.#epoch,
+      version: this.#version,
+      issuer: this.config.url,
+      jwks: this.#jwks,
+      tenants: [...this.#tenants.values()],
+      agents: [...this.#agents.values()],
+      revocations: this.#revocations,
+    };
+  }
+
+  /** Reads what changed and tells everybody; calls that come meanwhile become one more read. Never rejects. */
+  async refresh(): Promise<void> {
+    if (this.#reading) {
+      this.#readAgain = true;
+      return this.#reading;
+    }
+    this.#reading = this.#read()
+      .catch((error: unknown) => this.log.warn({ err: error }, 'route feed could not read; proxies keep their table'))
+      .finally(() => {
+        this.#reading = undefined;
+      });
+    await this.#reading;
+    if (this.#readAgain && !this.#stop.signal.aborted) {
+      this.#readAgain = false;
+      await this.refresh();
+    }
+  }
+
+  async #read(): Promise<void> {
+    const from = this.#version;
+    const fresh = await this.database.system(async (tx) => {
+      const rows = await tx.$queryRaw<{ agent_id: string; route: AgentRoute | null; version: bigint }[]>`
+        SELECT agent_id, route, version FROM routes WHERE version > ${from} ORDER BY version`;
+      const tenants = await tx.tenant.findMany({ where: { status: { not: 'closed' } }, include: { hosts: true }, orderBy: { id: 'asc' } });
+      const keys = await tx.signingKey.findMany({ where: { retiredAt: null }, select: { publicJwk: true }, orderBy: { kid: 'asc' } });
+      const revoked = await tx.revocation.findMany({ where: { until: { gt: this.clock.now() } }, orderBy: { id: 'asc' } });
+      const epoch = this.#epoch || (await tx.installation.findUniqueOrThrow({ where: { id: 1 } })).epoch;
+      return { rows, tenants, keys, revoked, epoch };
+    });
+    this.#epoch = fresh.epoch;
+    this.#apply(from, fresh.rows, fresh.tenants.map(toTenantRoute), fresh.keys.map((key) => key.publicJwk as Record<string, unknown>), fresh.revoked.map(toRevocation));
+  }
+
+  #apply(
+    from: number,
+    rows: readonly { agent_id: string; route: AgentRoute | null; version: bigint }[],
+    tenants: TenantRoute[],
+    keys: Record<string, unknown>[],
+    revocations: Revocation[],
+  ): void {
+    const upsert = rows.flatMap((row) => (row.route ? [row.route] : []));
+    const remove = rows.filter((row) => !row.route).map((row) => row.agent_id);
+    for (const route of upsert) this.#agents.set(route.agentId, route);
+    for (const id of remove) this.#agents.delete(id);
+    const nextTenants = toMap(tenants);
+    const tenantChanges = {
+      upsert: tenants.filter((row) => !sameJson(row, this.#tenants.get(row.tenantId))),
+      remove: [...this.#tenants.keys()].filter((id) => !nextTenants.has(id)),
+    };
+    const changed = {
+      agents: rows.length > 0,
+      tenants: tenantChanges.upsert.length + tenantChanges.remove.length > 0,
+      jwks: !sameJson(keys, this.#jwks.keys),
+      revocations: !sameJson(revocations, this.#revocations),
+    };
+    this.#tenants = nextTenants;
+    this.#jwks = { keys };
+    this.#revocations = revocations;
+    this.#version = rows.length > 0 ? Number(rows.at(-1)!.version) : this.#version;
+    if (!Object.values(changed).includes(true)) return;
+    this.#send({
+      type: 'delta',
+      from,
+      version: this.#version,
+      ...(changed.agents ? { agents: { upsert, remove } } : {}),
+      ...(changed.tenants ? { tenants: tenantChanges } : {}),
+      ...(changed.jwks ? { jwks: this.#jwks } : {}),
+      ...(changed.revocations ? { revocations } : {}),
+    });
+  }
+
+  #heartbeat(): void {
+    this.#send({ type: 'heartbeat', version: this.#version, at: this.clock.now().toISOString() });
+  }
+
+  #send(frame: RouteFrame): void {
+    for (const sink of this.#sinks) sink(frame);
+  }
+}
+
+function toTenantRoute(row: {
+  id: string;
+  slug: string;
+  name: string;
+  status: string;
+  brand: unknown;
+  hosts: readonly { host: string }[];
+}): TenantRoute {
+  const brand = row.brand as Partial<TenantRoute['brand']>;
+  return {
+    tenantId: row.id,
+    slug: row.slug,
+    name: row.name,
+    hosts: row.hosts.map((entry) => entry.host).sort(),
+    brand: { name: brand.name ?? row.name, accent: brand.accent ?? '#3b5bdb', greeting: brand.greeting ?? 'What are we working on today?' },
+    status: row.status === 'suspended' ? 'suspended' : 'active',
+  };
+}
+
+function toRevocation(row: { jti: string | null; memberId: string | null; issuedBefore: Date | null; until: Date }): Revocation {
+  const until = row.until.toISOString();
+  if (row.jti) return { jti: row.jti, until };
+  return { memberId: row.memberId ?? '', issuedBefore: (row.issuedBefore ?? row.until).toISOString(), until };
+}
