@@ -86,6 +86,7 @@ export class Composer {
         ? 'Esc stops the answer.'
         : 'Your next message can go out when this answer is finished. Esc stops it.';
     const left = CHAT_LIMITS.text - this.#field.value.length;
+    if (left >= 2000 && matchMedia('(pointer: coarse)').matches) return '';
     return left < 2000 ? `${left.toLocaleString()} characters left` : 'Enter sends, Shift and Enter begin a new line.';
   }
 }
