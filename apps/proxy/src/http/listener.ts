@@ -31,9 +31,9 @@ export function createListener(onRequest: (req: IncomingMessage, res: ServerResp
 }
 
 function onClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
-  // The client is gone, or an answer is under way on this connection and nothing may be written into it.
-  const busy = (socket as Duplex & { _httpMessage?: unknown })._httpMessage;
-  if (error.code === 'ECONNRESET' || !socket.writable || busy) {
+  // The client is gone, or an answer has begun on this connection and nothing may be written into it.
+  const answering = (socket as Duplex & { _httpMessage?: ServerResponse })._httpMessage?.headersSent;
+  if (error.code === 'ECONNRESET' || !socket.writable || answering) {
     socket.destroy();
     return;
   }
