@@ -72,12 +72,15 @@ describe('embedded PostgreSQL', () => {
     expect(await ask(second.url, 'SELECT count(*)::int AS rows FROM kept')).toEqual([{ rows: 2 }]);
   });
 
-  it('starts though the left-over lock file names a living process of somebody else', async () => {
+  it('starts though the left-over lock files name a living process of somebody else', async () => {
     const first = await start();
     const lockFile = join(dataDir, 'postgres', 'postmaster.pid');
-    const lock = await readFile(lockFile, 'utf8');
+    const socketLock = join(new URL(first.url).searchParams.get('host')!, '.s.PGSQL.5432.lock');
+    const locks = await Promise.all(
+      [lockFile, socketLock].map(async (path) => ({ path, text: await readFile(path, 'utf8') })),
+    );
     await first.stop();
-    await writeFile(lockFile, lock.replace(/^\d+/, String(process.pid)));
+    for (const { path, text } of locks) await writeFile(path, text.replace(/^\d+/, String(process.pid)));
     const second = await start();
     expect(second.pid).not.toBe(process.pid);
     expect(await ask(second.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);

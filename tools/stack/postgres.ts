@@ -13,7 +13,7 @@ import { StackError } from './stack-error.js';
 
 const run = promisify(execFile);
 const USER = 'postgres';
-const SOCKET_NAME = '.s.PGSQL.5432.lock';
+const SOCKET_LOCK = '.s.PGSQL.5432.lock';
 /** Milliseconds. Replaying the log after a crash is what may take long. */
 const LIMITS = {
   initialise: 60_000,
@@ -89,8 +89,8 @@ export const connectionUrl = (socketDir: string, database: string): string =>
 async function launch(options: PostgresOptions, directory: string, logFile: string) {
   const launcher = await chooseLauncher(options.launcher);
   await initialise(launcher, directory);
-  await clearLeftovers(directory);
-  const socketDir = await ensureSocketDirectory(options.dataDir, options.instance, SOCKET_NAME);
+  const socketDir = await ensureSocketDirectory(options.dataDir, options.instance, SOCKET_LOCK);
+  await clearLeftovers(directory, socketDir);
   const { file, args } = launcher.command('postgres', [
     '-D',
     directory,
@@ -139,9 +139,9 @@ async function initialise(launcher: Launcher, directory: string): Promise<void> 
 
 /**
  * After a kill -9: children of the dead postmaster end by themselves and must be gone before another one starts. The
- * lock file names a pid that may belong to any program by now, which the server would take for a living postmaster.
+ * lock files name a pid that may be a zombie or any program by now, which the server would take for a living postmaster.
  */
-async function clearLeftovers(directory: string): Promise<void> {
+async function clearLeftovers(directory: string, socketDir: string): Promise<void> {
   const end = Date.now() + LIMITS.orphans;
   for (;;) {
     const left = await serverProcesses(directory);
@@ -154,6 +154,7 @@ async function clearLeftovers(directory: string): Promise<void> {
     await delay(100);
   }
   await rm(join(directory, 'postmaster.pid'), { force: true });
+  await rm(join(socketDir, SOCKET_LOCK), { force: true });
 }
 
 async function untilReady(

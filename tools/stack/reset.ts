@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { createInterface } from 'node:readline/promises';
-import { defaultSecretsRoot, isAlive } from '#libs/drivers/core';
+import { defaultSecretsRoot } from '#libs/drivers/core';
 import { dirname } from 'node:path';
 import type { StackOptions } from '../build/arguments.mjs';
 import { tryClaim } from './claim.js';

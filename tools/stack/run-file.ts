@@ -74,7 +74,8 @@ export async function endProcess(
 ): Promise<'gone' | 'ended' | 'killed'> {
   if (!signalProcess(identity, 'SIGTERM')) return 'gone';
   const end = Date.now() + graceMs;
-  while (isAlive(identity) && Date.now() < end && !force?.aborted) await delay(POLL);
+  const hurried = () => force?.aborted === true;
+  while (isAlive(identity) && Date.now() < end && !hurried()) await delay(POLL);
   if (!signalProcess(identity, 'SIGKILL')) return 'ended';
   while (isAlive(identity)) await delay(POLL);
   return 'killed';
