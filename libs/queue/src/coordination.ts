@@ -16,15 +16,15 @@ export interface CoordinationOptions {
 }
 
 /** Wake-ups, change notices and counters. Nothing in here is the truth: flushing it loses no state. */
-export interface Coordination {
-  readonly store: 'postgres' | 'redis';
-  readonly notifier: ChangeNotifier;
-  readonly wakes: WakeQueue;
-  readonly counters: Counters;
+export abstract class Coordination {
+  abstract readonly store: 'postgres' | 'redis';
+  abstract readonly notifier: ChangeNotifier;
+  abstract readonly wakes: WakeQueue;
+  abstract readonly counters: Counters;
   /** Resolves when the store answers; rejects with CoordinationUnavailable. */
-  ping(): Promise<void>;
+  abstract ping(): Promise<void>;
   /** Ends consumers, subscriptions and connections. */
-  close(): Promise<void>;
+  abstract close(): Promise<void>;
 }
 
 /** Connects to Redis when `redisUrl` is given, else to PostgreSQL; rejects with CoordinationUnavailable when it is not there. */

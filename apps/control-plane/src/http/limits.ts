@@ -1,0 +1,9 @@
+/** Limits of every request, in one place. */
+export const HTTP_LIMITS = {
+  /** Largest body, in bytes. */
+  body: 1024 * 1024,
+  /** Time to receive a whole request, in milliseconds. Answers may stream for longer. */
+  receive: 30_000,
+  /** Longest path parameter, such as an external id, in characters. */
+  parameter: 512,
+} as const;

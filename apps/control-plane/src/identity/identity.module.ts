@@ -1,0 +1,26 @@
+import { Module } from '@nestjs/common';
+import { APP_GUARD } from '@nestjs/core';
+import { AccessGuard } from './access.guard.js';
+import { ApiKeysService } from './api-keys.service.js';
+import { Authenticator } from './authenticator.js';
+import { SessionController } from './session.controller.js';
+import { SessionsService } from './sessions.service.js';
+import { UsersService } from './users.service.js';
+
+/**
+ * Who is calling: API keys, admin users and their sessions, and the guard that every route passes.
+ *
+ * app.module.ts must provide globally: ControlPlaneConfig, Database, Ids, Clock, Counters (of the Coordination).
+ */
+@Module({
+  controllers: [SessionController],
+  providers: [
+    ApiKeysService,
+    UsersService,
+    SessionsService,
+    Authenticator,
+    { provide: APP_GUARD, useClass: AccessGuard },
+  ],
+  exports: [ApiKeysService, UsersService, SessionsService, Authenticator],
+})
+export class IdentityModule {}

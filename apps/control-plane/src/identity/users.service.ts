@@ -1,0 +1,45 @@
+import { Injectable } from '@nestjs/common';
+import { Database } from '#libs/database';
+import { Ids } from '#libs/kernel';
+import { hashPassword, verifyPassword } from './passwords.js';
+
+export interface UserView {
+  readonly id: string;
+  readonly email: string;
+}
+
+const normalize = (email: string): string => email.trim().toLowerCase();
+
+/** People who operate the platform. */
+@Injectable()
+export class UsersService {
+  constructor(
+    private readonly database: Database,
+    private readonly ids: Ids,
+  ) {}
+
+  /** Creates the user, or gives an existing one this password. Throws PasswordTooWeak. */
+  async ensure(email: string, password: string): Promise<UserView> {
+    const passwordHash = await hashPassword(password);
+    const id = this.ids.next('user');
+    return this.database.system((tx) =>
+      tx.user.upsert({
+        where: { email: normalize(email) },
+        create: { id, email: normalize(email), passwordHash },
+        update: { passwordHash },
+        select: { id: true, email: true },
+      }),
+    );
+  }
+
+  async count(): Promise<number> {
+    return this.database.system((tx) => tx.user.count());
+  }
+
+  /** The user when the password is right; takes as long when there is no such user. */
+  async verify(email: string, password: string): Promise<UserView | undefined> {
+    const user = await this.database.system((tx) => tx.user.findUnique({ where: { email: normalize(email) } }));
+    const right = await verifyPassword(user?.passwordHash, password);
+    return user && right ? { id: user.id, email: user.email } : undefined;
+  }
+}

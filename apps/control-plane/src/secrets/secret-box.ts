@@ -1,0 +1,51 @@
+import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
+import { DomainError } from '#libs/kernel';
+
+const VERSION = 1;
+const IV_BYTES = 12;
+const TAG_BYTES = 16;
+const HEADER_BYTES = 1 + IV_BYTES + TAG_BYTES;
+
+export class SealedUnreadable extends DomainError {
+  readonly code = 'sealed-unreadable';
+  readonly kind = 'internal';
+  constructor(options?: ErrorOptions) {
+    super('A stored secret cannot be read. Start with the master key that this database was made with.', options);
+  }
+}
+
+/**
+ * Encrypts secrets at rest: AES-256-GCM under a key derived from the master key. `context` says what is sealed
+ * (`signing-key/<kid>`) and must be the same when it is opened, so that a sealed value cannot be moved to another row.
+ * Layout: version (1 byte), nonce (12), tag (16), ciphertext.
+ */
+export class SecretBox {
+  readonly #key: Buffer;
+
+  /** @param masterKey 32 bytes. */
+  constructor(masterKey: Buffer) {
+    this.#key = Buffer.from(hkdfSync('sha256', masterKey, '', 'wirebot/secret-box', 32));
+  }
+
+  seal(plain: string | Uint8Array, context: string): Buffer {
+    const iv = randomBytes(IV_BYTES);
+    const cipher = createCipheriv('aes-256-gcm', this.#key, iv).setAAD(Buffer.from(context));
+    const body = Buffer.concat([cipher.update(plain), cipher.final()]);
+    return Buffer.concat([Buffer.of(VERSION), iv, cipher.getAuthTag(), body]);
+  }
+
+  /** Throws SealedUnreadable when it was changed, sealed for another context or under another master key. */
+  open(sealed: Uint8Array, context: string): Buffer {
+    const bytes = Buffer.from(sealed);
+    if (bytes.length < HEADER_BYTES || bytes[0] !== VERSION) throw new SealedUnreadable();
+    try {
+      const decipher = createDecipheriv('aes-256-gcm', this.#key, bytes.subarray(1, 1 + IV_BYTES), {
+        authTagLength: TAG_BYTES,
+      });
+      decipher.setAAD(Buffer.from(context)).setAuthTag(bytes.subarray(1 + IV_BYTES, HEADER_BYTES));
+      return Buffer.concat([decipher.update(bytes.subarray(HEADER_BYTES)), decipher.final()]);
+    } catch (cause) {
+      throw new SealedUnreadable({ cause });
+    }
+  }
+}
