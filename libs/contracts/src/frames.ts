@@ -56,8 +56,21 @@ export type ServerFrame =
       readonly trustMode: number;
       readonly heartbeatSeconds: number;
     }
-  | { readonly type: 'accepted'; readonly id: string; readonly task: string; readonly session: string; readonly seq: number }
-  | { readonly type: 'response'; readonly task: string; readonly seq: number; readonly delta: string }
+  | {
+      readonly type: 'accepted';
+      readonly id: string;
+      readonly task: string;
+      readonly session: string;
+      readonly seq: number;
+    }
+  | {
+      readonly type: 'response';
+      readonly task: string;
+      readonly seq: number;
+      readonly delta: string;
+      /** The gateway lost the answer halfway and begins it again: forget this task's earlier deltas. `done.text` is the whole answer anyway. */
+      readonly reset?: true;
+    }
   | {
       readonly type: 'tool';
       readonly task: string;

@@ -1,0 +1,204 @@
+import type { AgentConfig, ConfigApplied, GatewayConfig, GatewayStatus, MemberClaims } from '#libs/contracts';
+import { createMemberTokenVerifier, type MemberTokenVerifier } from '#libs/tokens';
+import { join } from 'node:path';
+import type { ConfigStore } from '../config/config.store.js';
+import { AgentAttached, AgentNotFound, ConfigInvalid, NotReady, StaleFence } from '../errors.js';
+import type { Gauges } from '../metrics.js';
+import { Agent, type AgentParts } from './agent.js';
+
+export interface GatewayOptions {
+  readonly gatewayId: string;
+  readonly stateDir: string;
+  readonly version: string;
+}
+
+/** Holds the agents of this process and applies configurations to them, one at a time. */
+export class Gateway {
+  readonly #agents = new Map<string, Agent>();
+  readonly #byWorkspace = new Map<string, Agent>();
+  #config: GatewayConfig | undefined;
+  #verifier: MemberTokenVerifier | undefined;
+  #draining = false;
+  /** Configuration changes and folder operations follow each other: none sees another's half. */
+  #queue: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    private readonly options: GatewayOptions,
+    private readonly store: ConfigStore,
+    private readonly parts: (config: () => GatewayConfig | undefined) => AgentParts,
+  ) {}
+
+  get state(): GatewayStatus['state'] {
+    if (this.#draining) return 'draining';
+    return this.#config ? 'ready' : 'unconfigured';
+  }
+
+  get agents(): readonly Agent[] {
+    return [...this.#agents.values()];
+  }
+
+  agentFolder(agentId: string): string {
+    return join(this.options.stateDir, 'agents', agentId);
+  }
+
+  /** Reads the last configuration and attaches its agents. */
+  async load(): Promise<void> {
+    const config = await this.store.load();
+    if (config) this.#use(config);
+  }
+
+  /** Goes on with unfinished answers; apart from `load`, so that the listeners are open first. */
+  async resume(agents: readonly Agent[] = this.agents): Promise<void> {
+    for (const agent of agents) {
+      // One bad database must not keep the others from going on.
+      try {
+        agent.resume();
+        if (agent.activeTasks === 0) agent.closeIfUnused();
+      } catch (error) {
+        this.#parts.logger.error({ agentId: agent.config.agentId, err: error }, 'agent could not be resumed');
+      }
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  apply(config: GatewayConfig, drainMs: number): Promise<ConfigApplied> {
+    return this.exclusively(async () => {
+      this.#checkOrder(config);
+      const wanted = new Set(config.agents.map((agent) => agent.agentId));
+      const gone = this.agents.filter((agent) => !wanted.has(agent.config.agentId));
+      for (const agent of gone) this.#forget(agent);
+      await Promise.all(gone.map((agent) => agent.detach(drainMs)));
+      await this.store.save(config);
+      const added = this.#use(config);
+      void this.resume(added);
+      this.#parts.logger.info(
+        { generation: config.generation, agents: config.agents.length, attached: added.length, detached: gone.length },
+        'configuration applied',
+      );
+      return { generation: config.generation, agents: [...this.#agents.keys()] };
+    });
+  }
+
+  /** Runs work on a detached agent's folder while no configuration can attach it. */
+  withDetached<T>(agentId: string, work: () => Promise<T>): Promise<T> {
+    return this.exclusively(() => {
+      if (this.#agents.has(agentId)) throw new AgentAttached();
+      return work();
+    });
+  }
+
+  /** Holds a detached agent's folder beyond one call (a download); everything else of this kind waits for `release`. */
+  lockDetached(agentId: string): Promise<{ release: () => void }> {
+    return new Promise((resolve, reject) => {
+      const held = this.withDetached(
+        agentId,
+        () => new Promise<void>((release) => resolve({ release: () => release() })),
+      );
+      held.catch(reject);
+    });
+  }
+
+  async verify(token: string): Promise<MemberClaims> {
+    if (!this.#verifier) throw new NotReady('gateway-unconfigured');
+    return this.#verifier.verify(token, this.#parts.clock.now());
+  }
+
+  /** The agent a token speaks for; `agentId` is what the address named. A stranger's agent is `agent-not-found`. */
+  agentOf(claims: MemberClaims, agentId: string | undefined): Agent {
+    const agent = this.#byWorkspace.get(claims.wid);
+    if (!agent || agent.config.tenantId !== claims.tid) throw new AgentNotFound();
+    if (agentId !== undefined && agent.config.agentId !== agentId) throw new AgentNotFound();
+    return agent;
+  }
+
+  /** New work is refused with this while the process ends or has no configuration yet. */
+  checkReady(): void {
+    if (this.#draining) throw new NotReady('gateway-draining');
+    if (!this.#config) throw new NotReady('gateway-unconfigured');
+  }
+
+  async drain(graceMs: number): Promise<void> {
+    this.#draining = true;
+    await Promise.all(this.agents.map((agent) => agent.detach(graceMs)));
+  }
+
+  sweep(): void {
+    for (const agent of this.#agents.values()) agent.closeIfIdle();
+  }
+
+  status(): GatewayStatus {
+    return {
+      gatewayId: this.options.gatewayId,
+      state: this.state,
+      generation: this.#config?.generation ?? 0,
+      fence: this.#config?.fence ?? 0,
+      version: this.options.version,
+      agents: this.agents.map((agent) => ({
+        agentId: agent.config.agentId,
+        open: agent.isOpen,
+        activeTasks: agent.activeTasks,
+        sockets: agent.sockets.size,
+      })),
+    };
+  }
+
+  gauges(): Gauges {
+    const { agents } = this.status();
+    const sum = (of: (agent: (typeof agents)[number]) => number) =>
+      agents.reduce((total, agent) => total + of(agent), 0);
+    return {
+      agents: agents.length,
+      agents_open: sum((agent) => (agent.open ? 1 : 0)),
+      sockets: sum((agent) => agent.sockets),
+      tasks_active: sum((agent) => agent.activeTasks),
+    };
+  }
+
+  #checkOrder(config: GatewayConfig): void {
+    if (this.#draining) throw new NotReady('gateway-draining');
+    if (config.gatewayId !== this.options.gatewayId) {
+      throw new ConfigInvalid([{ field: 'gatewayId', message: 'names another gateway' }]);
+    }
+    const last = this.#config;
+    if (!last) return;
+    const older = config.fence === last.fence && config.generation < last.generation;
+    if (config.fence < last.fence || older) throw new StaleFence();
+  }
+
+  /** Takes the configuration into use; returns the agents that are new. */
+  #use(config: GatewayConfig): Agent[] {
+    this.#config = config;
+    this.#verifier = createMemberTokenVerifier(config.issuer, config.jwks);
+    const added: Agent[] = [];
+    this.#byWorkspace.clear();
+    for (const agentConfig of config.agents) {
+      let agent = this.#agents.get(agentConfig.agentId);
+      if (agent) agent.config = agentConfig;
+      else added.push((agent = this.#attach(agentConfig)));
+      this.#byWorkspace.set(agentConfig.workspaceId, agent);
+    }
+    return added;
+  }
+
+  #attach(config: AgentConfig): Agent {
+    const agent = new Agent(config, this.agentFolder(config.agentId), this.#parts);
+    this.#agents.set(config.agentId, agent);
+    return agent;
+  }
+
+  #forget(agent: Agent): void {
+    this.#agents.delete(agent.config.agentId);
+    if (this.#byWorkspace.get(agent.config.workspaceId) === agent) this.#byWorkspace.delete(agent.config.workspaceId);
+  }
+
+  private exclusively<T>(work: () => Promise<T>): Promise<T> {
+    const next = this.#queue.then(work, work);
+    this.#queue = next.catch(() => undefined);
+    return next;
+  }
+
+  #made: AgentParts | undefined;
+  get #parts(): AgentParts {
+    return (this.#made ??= this.parts(() => this.#config));
+  }
+}

@@ -1,0 +1,86 @@
+import { CHAT_LIMITS } from '#libs/contracts';
+import type { Logger } from '#libs/telemetry';
+import { randomUUID } from 'node:crypto';
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import type { Gateway } from '../agents/gateway.js';
+import { checkMessage } from '../chat/message.check.js';
+import { CredentialMissing, RequestInvalid } from '../errors.js';
+import type { Metrics } from '../metrics.js';
+import type { Access, AccessControl } from './access.js';
+import { waitForAnswer } from './answer-wait.js';
+import { streamTask } from './event-stream.js';
+import { answerProblems } from './problem.js';
+
+export interface MainListenerParts {
+  readonly gateway: Gateway;
+  readonly access: AccessControl;
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+}
+
+/** Fastify as both listeners use it: no logger of its own, hard ends for connections that do nothing. */
+export function createListener(logger: Logger, bodyLimit: number): FastifyInstance {
+  const app = fastify({
+    logger: false,
+    bodyLimit,
+    connectionTimeout: 0,
+    requestTimeout: 60_000,
+    keepAliveTimeout: 75_000,
+    forceCloseConnections: true,
+    exposeHeadRoutes: false,
+    routerOptions: { maxParamLength: 128 },
+  });
+  answerProblems(app, logger, bodyLimit);
+  return app;
+}
+
+/** HTTP for clients. Everything of an agent is below `/a/:agentId` and, with the agent taken from the token, below `/`. */
+export function createMainListener(parts: MainListenerParts): FastifyInstance {
+  const app = createListener(parts.logger, CHAT_LIMITS.frame);
+  app.get('/metrics', (_request, reply) =>
+    reply.type('text/plain; version=0.0.4').send(parts.metrics.render(parts.gateway.gauges())),
+  );
+  for (const prefix of ['', '/a/:agentId']) {
+    app.get(`${prefix}/health`, () => ({ status: 'ok' }));
+    app.get(`${prefix}/ready`, () => {
+      parts.gateway.checkReady();
+      return { status: 'ready' };
+    });
+    app.post(`${prefix}/chat`, (request, reply) => chat(parts, request, reply));
+    app.get(`${prefix}/session/:id`, async (request) => {
+      const { agent } = await authenticate(parts, request);
+      return agent.getSession((request.params as { id: string }).id);
+    });
+    app.get(`${prefix}/sessions`, async (request) => {
+      const { agent } = await authenticate(parts, request);
+      const items = agent.listSessions().map(({ session, title, updatedAt }) => ({ session, title, updatedAt }));
+      return { items, nextCursor: null };
+    });
+  }
+  return app;
+}
+
+async function authenticate({ access, gateway }: MainListenerParts, request: FastifyRequest): Promise<Access> {
+  gateway.checkReady();
+  const token = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '')?.[1];
+  if (!token) throw access.refuse(new CredentialMissing(), request.raw);
+  return access.authenticate(token, (request.params as { agentId?: string }).agentId, request.raw);
+}
+
+async function chat(parts: MainListenerParts, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+  const { agent, member, trustMode } = await authenticate(parts, request);
+  const { body } = request;
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) throw new RequestInvalid('Send a JSON object.');
+  const message = checkMessage({ idempotencyKey: request.headers['idempotency-key'], ...body });
+  const key = message.idempotencyKey ?? randomUUID();
+  const { text, session } = message;
+  const accepted = agent.send({ id: key, key, session, text, member, trustMode });
+  if (request.headers.accept?.includes('text/event-stream')) {
+    reply.hijack();
+    streamTask(agent, accepted.task, reply.raw, parts.metrics);
+    return reply;
+  }
+  const gone = new AbortController();
+  reply.raw.on('close', () => gone.abort(new Error('the client went away')));
+  return reply.send(await waitForAnswer(agent, accepted.task, gone.signal));
+}

@@ -1,0 +1,35 @@
+/** Every limit of the gateway that is not part of the public contract (those are CHAT_LIMITS). Milliseconds and bytes. */
+export const LIMITS = {
+  /** A running answer may take that long after SIGTERM; the rest stays pending. */
+  drain: 20_000,
+  /** The whole end after SIGTERM; then the process exits whatever happens. */
+  exit: 24_000,
+  /** A task that was begun that often and never finished (crashes) is failed instead of begun again. */
+  attempts: 5,
+  /** The whole of one answer. */
+  task: 600_000,
+  /** Deltas of one answer within this window become one frame; the first is never held back. */
+  deltaWindow: 25,
+  /** What a socket or event stream may leave unread before it is closed; it can resume. */
+  unread: 4 * 1024 * 1024,
+  /** An agent's database is closed when nothing used it for that long. */
+  databaseIdle: 180_000,
+  databaseSweep: 30_000,
+  /** Frames kept per session for `resume`, beyond which the history has to be loaded. */
+  framesPerSession: 5_000,
+  /** Messages that `GET /session/:id` shows, newest kept. */
+  messagesShown: 500,
+  sessionsShown: 200,
+  /** Context of a model call besides the system prompt, in estimated tokens. */
+  contextTokens: 12_000,
+  contextMessages: 80,
+  /** Longest titles, keys and ids, in characters. */
+  title: 80,
+  idempotencyKey: 128,
+  /** Comment lines that keep an idle event stream open. */
+  eventStreamPing: 15_000,
+  /** `draining` tells clients to come back after between one and this many milliseconds more. */
+  reconnectSpread: 4_000,
+  configBody: 4 * 1024 * 1024,
+  archive: { bytes: 2 * 1024 * 1024 * 1024, files: 50_000, pathLength: 512 },
+} as const;

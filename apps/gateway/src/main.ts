@@ -1,0 +1,82 @@
+import { SortableIds, SystemClock } from '#libs/kernel';
+import { ModelRouter } from '#libs/providers';
+import { createLogger } from '#libs/telemetry';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { Gateway } from './agents/gateway.js';
+import { ModelEndpoints } from './chat/model-endpoints.js';
+import { ConfigStore } from './config/config.store.js';
+import { type Environment, readEnvironment } from './config/environment.js';
+import { ControlCredential } from './control/control-credential.js';
+import { createControlListener } from './control/control.listener.js';
+import { restoreFolders } from './control/folders.js';
+import { StartRefused } from './errors.js';
+import { AccessControl } from './http/access.js';
+import { FailedAttempts } from './http/failed-attempts.js';
+import { createMainListener } from './http/main.listener.js';
+import { LIMITS } from './limits.js';
+import { Metrics } from './metrics.js';
+import { shutDown } from './shutdown.js';
+import { SocketListener } from './ws/socket.listener.js';
+
+const VERSION = '0.1.0';
+/** EX_CONFIG of sysexits.h: starting again does not help. */
+const EXIT_CONFIG = 78;
+
+// Everything this process creates is its owner's alone: files 600, folders 700.
+process.umask(0o077);
+
+function prepareState({ stateDir }: Environment): void {
+  try {
+    mkdirSync(join(stateDir, 'agents'), { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    throw new StartRefused('The state directory cannot be written.', { cause });
+  }
+}
+
+async function start(): Promise<void> {
+  const environment = readEnvironment(process.env);
+  const logger = createLogger({ name: 'gateway', fields: { gatewayId: environment.gatewayId } });
+  prepareState(environment);
+  await restoreFolders(join(environment.stateDir, 'agents'));
+  const clock = new SystemClock();
+  const metrics = new Metrics();
+  const gateway = new Gateway(
+    { gatewayId: environment.gatewayId, stateDir: environment.stateDir, version: VERSION },
+    new ConfigStore(environment.stateDir),
+    (config) => ({
+      clock,
+      ids: new SortableIds(clock),
+      router: new ModelRouter(),
+      endpoints: new ModelEndpoints(environment.secretsDir, () => config()?.brokerUrl ?? null),
+      metrics,
+      logger,
+    }),
+  );
+  await gateway.load();
+  const access = new AccessControl(gateway, new FailedAttempts(clock), metrics);
+  const main = createMainListener({ gateway, access, metrics, logger });
+  const control = createControlListener({ gateway, credential: new ControlCredential(environment.secretsDir), logger });
+  const sockets = new SocketListener({ gateway, access, metrics, logger, now: () => clock.now() });
+  sockets.listen(main.server);
+  const sweep = setInterval(() => gateway.sweep(), LIMITS.databaseSweep);
+  let ending = false;
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      if (ending) return;
+      ending = true;
+      void shutDown({ gateway, main, control, sockets, sweep, logger });
+    });
+  }
+  await control.listen({ host: environment.host, port: environment.controlPort });
+  await main.listen({ host: environment.host, port: environment.port });
+  logger.info({ port: environment.port, controlPort: environment.controlPort, state: gateway.state }, 'listening');
+  await gateway.resume();
+}
+
+start().catch((error: unknown) => {
+  const refused = error instanceof StartRefused;
+  const logger = createLogger({ name: 'gateway' });
+  logger.fatal({ err: error }, refused ? error.message : 'start failed');
+  process.exit(refused ? EXIT_CONFIG : 1);
+});

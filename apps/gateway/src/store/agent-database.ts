@@ -1,0 +1,100 @@
+import type { Clock } from '#libs/kernel';
+import { existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
+import { migrate } from './migrations.js';
+
+export type Row = Record<string, unknown>;
+
+/**
+ * One agent's `agent.db`, opened when first used and closed when idle: an agent that nobody talks to costs no memory.
+ * Synchronous on purpose: SQLite is in process, a statement takes microseconds, and nothing can come between two of them.
+ */
+export class AgentDatabase {
+  #db: DatabaseSync | undefined;
+  #statements = new Map<string, StatementSync>();
+  #usedAt = 0;
+  readonly path: string;
+
+  constructor(
+    private readonly folder: string,
+    private readonly clock: Clock,
+  ) {
+    this.path = join(folder, 'agent.db');
+  }
+
+  get isOpen(): boolean {
+    return this.#db !== undefined;
+  }
+
+  exists(): boolean {
+    return this.isOpen || existsSync(this.path);
+  }
+
+  all<T>(sql: string, ...values: SQLInputValue[]): T[] {
+    return this.#prepare(sql).all(...values) as T[];
+  }
+
+  get<T>(sql: string, ...values: SQLInputValue[]): T | undefined {
+    return this.#prepare(sql).get(...values) as T | undefined;
+  }
+
+  run(sql: string, ...values: SQLInputValue[]): number {
+    return Number(this.#prepare(sql).run(...values).changes);
+  }
+
+  /**
+   * One transaction. `durable` waits for the disk (synchronous=FULL): what a client was told as accepted, and how a task
+   * ended, survive a power cut. `fast` (NORMAL) survives the death of this process but not always of the machine: enough
+   * for deltas, which a rerun of the task replaces, and a disk flush per delta would stall every other answer.
+   */
+  transaction<T>(kind: 'durable' | 'fast', run: () => T): T {
+    const db = this.#open();
+    db.exec(`PRAGMA synchronous = ${kind === 'durable' ? 'FULL' : 'NORMAL'}; BEGIN IMMEDIATE`);
+    try {
+      const result = run();
+      db.exec('COMMIT');
+      return result;
+    } catch (error) {
+      if (db.isTransaction) db.exec('ROLLBACK');
+      throw error;
+    }
+  }
+
+  closeIfIdle(idleMs: number): void {
+    if (this.#db && this.clock.now().getTime() - this.#usedAt >= idleMs) this.close();
+  }
+
+  /** The last connection to close folds the write-ahead log into the file: afterwards `agent.db` is the whole of it. */
+  close(): void {
+    this.#statements.clear();
+    this.#db?.close();
+    this.#db = undefined;
+  }
+
+  #open(): DatabaseSync {
+    this.#usedAt = this.clock.now().getTime();
+    if (this.#db) return this.#db;
+    mkdirSync(this.folder, { recursive: true, mode: 0o700 });
+    const db = new DatabaseSync(this.path, { timeout: 5000 });
+    try {
+      // A small page cache: dozens of agents share one process. -256 means KiB.
+      db.exec(
+        'PRAGMA journal_mode = WAL; PRAGMA cache_size = -256; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY',
+      );
+      migrate(db);
+    } catch (error) {
+      db.close();
+      throw error;
+    }
+    this.#db = db;
+    return db;
+  }
+
+  #prepare(sql: string): StatementSync {
+    const db = this.#open();
+    let statement = this.#statements.get(sql);
+    if (!statement) this.#statements.set(sql, (statement = db.prepare(sql)));
+    return statement;
+  }
+}

@@ -1,0 +1,219 @@
+import { CHAT_LIMITS, CLOSE, type ServerFrame } from '#libs/contracts';
+import { DomainError, toProblem } from '#libs/kernel';
+import type { Logger } from '#libs/telemetry';
+import { TokenExpired } from '#libs/tokens';
+import type { IncomingMessage } from 'node:http';
+import type { WebSocket } from 'ws';
+import type { Agent, AgentSocket } from '../agents/agent.js';
+import type { Gateway } from '../agents/gateway.js';
+import { checkMessage, type MessageFields } from '../chat/message.check.js';
+import { CredentialMissing, ResumeInvalid, SessionNotFound } from '../errors.js';
+import type { Access, AccessControl } from '../http/access.js';
+import { LIMITS } from '../limits.js';
+import type { Metrics } from '../metrics.js';
+import { type CheckedFrame, checkFrame, frameIdOf, type Resume } from './client-frame.check.js';
+
+export interface SocketParts {
+  readonly gateway: Gateway;
+  readonly access: AccessControl;
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+  readonly now: () => Date;
+}
+
+type Connect = Extract<CheckedFrame, { type: 'connect' }>;
+
+/** One client's chat socket: authenticates, takes frames in order, hands out the frames of the sessions it follows. */
+export class ChatSocket implements AgentSocket {
+  #access: Access | undefined;
+  #session: string | undefined;
+  readonly #subscriptions = new Map<string, () => void>();
+  /** Frames are handled one after the other: a message must not overtake the connect before it. */
+  #queue: Promise<void> = Promise.resolve();
+  #waiting = 0;
+  #alive = true;
+  readonly #connectTimer: NodeJS.Timeout;
+
+  constructor(
+    private readonly socket: WebSocket,
+    private readonly request: IncomingMessage,
+    private readonly agentId: string | undefined,
+    private readonly handshakeToken: string | undefined,
+    private readonly parts: SocketParts,
+  ) {
+    this.#connectTimer = setTimeout(() => this.#refuse(new CredentialMissing()), CHAT_LIMITS.connectWithin);
+    socket.on('message', (data: Buffer, binary) => this.#receive(data, binary));
+    socket.on('pong', () => (this.#alive = true));
+    socket.on('close', () => this.#closed());
+    socket.on('error', (error) => parts.logger.debug({ err: error }, 'socket error'));
+  }
+
+  /** Called every heartbeat: a socket that showed no life since the last one is gone. */
+  beat(): void {
+    if (!this.#alive) return this.socket.terminate();
+    this.#alive = false;
+    this.socket.ping();
+  }
+
+  drain(): void {
+    const reconnectAfterMs = 1000 + Math.floor(Math.random() * LIMITS.reconnectSpread);
+    this.#send({ type: 'draining', reconnectAfterMs });
+  }
+
+  end(): void {
+    this.socket.close(CLOSE.goingAway, 'draining');
+    // A client that does not answer the close would keep the process from ending.
+    setTimeout(() => this.socket.terminate(), 1000).unref();
+  }
+
+  #receive(data: Buffer, binary: boolean): void {
+    this.#alive = true;
+    const limit = this.#access ? CHAT_LIMITS.frame : CHAT_LIMITS.frameBeforeAuth;
+    if (data.length > limit) return this.socket.close(CLOSE.tooLarge, 'frame too large');
+    // A client may not pile up work: the reader stops until what came is handled.
+    this.#waiting += 1;
+    if (this.#waiting > 16) this.socket.pause();
+    this.#queue = this.#queue.then(async () => {
+      await this.#handle(binary ? '' : data.toString('utf8'));
+      this.#waiting -= 1;
+      if (this.#waiting === 0 && this.socket.isPaused) this.socket.resume();
+    });
+  }
+
+  async #handle(data: string): Promise<void> {
+    if (this.socket.readyState !== this.socket.OPEN) return;
+    try {
+      const frame = checkFrame(data);
+      if (frame.type === 'connect') await this.#connect(frame);
+      else if (!this.#access) this.#refuse(new CredentialMissing());
+      else this.#take(frame, this.#access);
+    } catch (error) {
+      this.#answerError(error, frameIdOf(data));
+    }
+  }
+
+  #answerError(error: unknown, id: string | undefined): void {
+    const kind = error instanceof DomainError ? error.kind : 'internal';
+    if (kind === 'internal') this.parts.logger.error({ err: error }, 'frame failed');
+    if (!this.#access || kind === 'unauthenticated') return this.#refuse(error, id);
+    this.#sendError(error, id);
+  }
+
+  async #connect(frame: Connect): Promise<void> {
+    this.parts.gateway.checkReady();
+    const token = frame.token ?? (this.#access ? undefined : this.handshakeToken);
+    if (token !== undefined) await this.#authenticate(token);
+    else if (!this.#access) throw this.parts.access.refuse(new CredentialMissing(), this.request);
+    // The client may have gone while its token was verified.
+    if (this.socket.readyState === this.socket.OPEN) this.#open(this.#access!, frame.resume);
+  }
+
+  async #authenticate(token: string): Promise<void> {
+    const access = await this.parts.access.authenticate(token, this.agentId, this.request);
+    if (this.#access && this.#access.agent !== access.agent) this.#leave(this.#access.agent);
+    if (this.socket.readyState !== this.socket.OPEN) return;
+    this.#access = access;
+    clearTimeout(this.#connectTimer);
+    access.agent.sockets.add(this);
+  }
+
+  #open({ agent, trustMode }: Access, resume: Resume | undefined): void {
+    const stored = resume && agent.findSession(resume.session);
+    if (resume && !stored && resume.after > 0) throw new SessionNotFound();
+    if (stored && resume.after > stored.seq) throw new ResumeInvalid();
+    const missed = resume && stored ? agent.conversations.framesAfter(resume.session, resume.after) : [];
+    if (stored && missed.length < stored.seq - resume.after) throw new ResumeInvalid();
+    this.#session = resume?.session ?? agent.sessionForNewConnection();
+    this.#send({
+      type: 'connected',
+      session: this.#session,
+      agent: agent.config.agentId,
+      trustMode,
+      heartbeatSeconds: CHAT_LIMITS.heartbeatSeconds,
+    });
+    for (const { frame } of missed) this.#sendText(frame);
+    this.#follow(agent, this.#session);
+  }
+
+  #take(frame: Exclude<CheckedFrame, Connect>, access: Access): void {
+    if (frame.type === 'heartbeat') return this.#send({ type: 'heartbeat', at: this.parts.now().toISOString() });
+    if (this.parts.now().getTime() > access.expiresAt) throw new TokenExpired();
+    this.parts.gateway.checkReady();
+    if (frame.type === 'abort') return access.agent.abort(frame.task);
+    this.#message(frame.id, frame.fields, access);
+  }
+
+  #message(id: string, fields: MessageFields, { agent, member, trustMode }: Access): void {
+    const message = checkMessage(fields);
+    const key = message.idempotencyKey!;
+    const session = message.session ?? this.#session;
+    // Before the message is accepted, so that its own `accepted` arrives here too.
+    if (session !== undefined) this.#follow(agent, session);
+    const accepted = agent.send({ id, key, session, text: message.text, member, trustMode });
+    if (!accepted.repeated) return;
+    const { task, seq } = accepted;
+    this.#follow(agent, accepted.session);
+    this.#send({ type: 'accepted', id, task, session: accepted.session, seq });
+    const last = agent.lastFrameOf(accepted.repeated);
+    if (last) this.#sendText(last);
+  }
+
+  #follow(agent: Agent, session: string): void {
+    if (this.#subscriptions.has(session)) return;
+    this.#subscriptions.set(
+      session,
+      agent.feed.subscribe(session, (kept) => this.#sendText(kept.text)),
+    );
+  }
+
+  #send(frame: ServerFrame): void {
+    this.#sendText(JSON.stringify(frame));
+  }
+
+  #sendError(error: unknown, id: string | undefined): void {
+    const { code, detail: message } = toProblem(error);
+    const retryAfter = error instanceof DomainError ? error.retryAfter : undefined;
+    this.#send({
+      type: 'error',
+      ...(id === undefined ? {} : { id }),
+      code,
+      message,
+      ...(retryAfter ? { retryAfter } : {}),
+    });
+  }
+
+  /** A client that does not read is closed rather than kept in memory; everything it missed can be resumed. */
+  #sendText(text: string): void {
+    if (this.socket.readyState !== this.socket.OPEN) return;
+    this.socket.send(text);
+    this.parts.metrics.add('frames_sent_total');
+    if (this.socket.bufferedAmount <= LIMITS.unread) return;
+    this.parts.metrics.add('slow_consumers_total');
+    this.socket.terminate();
+  }
+
+  /** Says why and closes: for everything that ends a socket which never got, or no longer has, access. */
+  #refuse(error: unknown, id?: string): void {
+    this.#sendError(error, id);
+    const kind = error instanceof DomainError ? error.kind : 'internal';
+    this.socket.close(closeCodeOf(kind));
+    setTimeout(() => this.socket.terminate(), 1000).unref();
+  }
+
+  #leave(agent: Agent): void {
+    for (const unsubscribe of this.#subscriptions.values()) unsubscribe();
+    this.#subscriptions.clear();
+    agent.sockets.delete(this);
+  }
+
+  #closed(): void {
+    clearTimeout(this.#connectTimer);
+    if (this.#access) this.#leave(this.#access.agent);
+  }
+}
+
+function closeCodeOf(kind: string): number {
+  if (kind === 'not-found') return CLOSE.notFound;
+  if (kind === 'limited') return CLOSE.limited;
+  return kind === 'unavailable' || kind === 'internal' ? CLOSE.goingAway : CLOSE.unauthenticated;
+}

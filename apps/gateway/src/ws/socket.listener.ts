@@ -1,0 +1,65 @@
+import { BEARER_PROTOCOL_PREFIX, CHAT_LIMITS, CHAT_PROTOCOL } from '#libs/contracts';
+import { statusOf, toProblem } from '#libs/kernel';
+import type { IncomingMessage, Server } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { WebSocketServer } from 'ws';
+import { RouteNotFound } from '../errors.js';
+import { ChatSocket, type SocketParts } from './chat-socket.js';
+
+const PATH = /^(?:\/a\/([A-Za-z0-9_-]{1,64}))?\/ws$/;
+
+/** Accepts chat sockets on a listener's `upgrade` event. */
+export class SocketListener {
+  readonly #sockets = new Set<ChatSocket>();
+  readonly #server = new WebSocketServer({
+    noServer: true,
+    maxPayload: CHAT_LIMITS.frame,
+    // Compression would hold a window of memory per socket, for frames of a hundred bytes.
+    perMessageDeflate: false,
+    clientTracking: false,
+    handleProtocols: (offered) => (offered.has(CHAT_PROTOCOL) ? CHAT_PROTOCOL : false),
+  });
+  readonly #heartbeat = setInterval(() => this.#beat(), CHAT_LIMITS.heartbeatSeconds * 1000);
+
+  constructor(private readonly parts: SocketParts) {}
+
+  listen(server: Server): void {
+    server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
+  }
+
+  close(): void {
+    clearInterval(this.#heartbeat);
+    for (const socket of this.#sockets) socket.end();
+  }
+
+  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    socket.on('error', (error) => this.parts.logger.debug({ err: error }, 'upgrade failed'));
+    const path = PATH.exec((request.url ?? '').split('?')[0]!);
+    if (!path) return refuseUpgrade(socket, new RouteNotFound());
+    this.#server.handleUpgrade(request, socket, head, (accepted) => {
+      const chat = new ChatSocket(accepted, request, path[1], tokenOf(request), this.parts);
+      this.#sockets.add(chat);
+      accepted.on('close', () => this.#sockets.delete(chat));
+    });
+  }
+
+  #beat(): void {
+    for (const socket of this.#sockets) socket.beat();
+  }
+}
+
+/** The token of the handshake: a header, or for browsers a subprotocol. Never the address. */
+function tokenOf(request: IncomingMessage): string | undefined {
+  const header = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '')?.[1];
+  const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim());
+  const protocol = offered.find((name) => name.startsWith(BEARER_PROTOCOL_PREFIX));
+  return header ?? protocol?.slice(BEARER_PROTOCOL_PREFIX.length);
+}
+
+function refuseUpgrade(socket: Duplex, error: RouteNotFound): void {
+  const body = JSON.stringify(toProblem(error));
+  socket.end(
+    `HTTP/1.1 ${statusOf(error.kind)} Not Found\r\nConnection: close\r\nContent-Type: application/problem+json\r\n` +
+      `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  );
+}

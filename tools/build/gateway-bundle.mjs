@@ -1,0 +1,49 @@
+import { mkdirSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
+
+/** CommonJS parts of the bundle (Fastify, ws, pino) call `require` for Node's own modules; an ES module has none. */
+const banner = `import { createRequire as __createRequire } from 'node:module';
+import { dirname as __pathDirname } from 'node:path';
+import { fileURLToPath as __fileURLToPath } from 'node:url';
+const require = __createRequire(import.meta.url);
+const __filename = __fileURLToPath(import.meta.url);
+const __dirname = __pathDirname(__filename);`;
+
+/**
+ * Bundles the agent gateway into one file that needs nothing but Node 24. Names stay readable (stack traces, error names);
+ * the source map lies beside. Returns the file and its size in bytes.
+ */
+export async function bundleGateway(outfile = join(root, 'dist/gateway/gateway.mjs')) {
+  mkdirSync(dirname(outfile), { recursive: true });
+  const result = await build({
+    absWorkingDir: root,
+    entryPoints: ['apps/gateway/src/main.ts'],
+    outfile,
+    bundle: true,
+    platform: 'node',
+    target: 'node24',
+    format: 'esm',
+    conditions: ['source', 'node', 'import'],
+    minifyWhitespace: true,
+    minifySyntax: true,
+    minifyIdentifiers: false,
+    keepNames: false,
+    sourcemap: 'external',
+    legalComments: 'none',
+    banner: { js: banner },
+    metafile: true,
+    logLevel: 'warning',
+  });
+  const output = Object.entries(result.metafile.outputs).find(([name]) => name.endsWith('.mjs'))[1];
+  return { outfile, bytes: output.bytes, inputs: output.inputs };
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const began = performance.now();
+  const { outfile, bytes } = await bundleGateway(process.argv[2] ? resolve(process.argv[2]) : undefined);
+  console.log(`${outfile} ${(bytes / 1024).toFixed(0)} KiB in ${Math.round(performance.now() - began)} ms`);
+}
