@@ -1,9 +1,9 @@
 import { ApiPropertyOptional } from '@nestjs/swagger';
-import { Type } from 'class-transformer';
-import { IsIn, IsInt, IsOptional, IsString, Length, Max, Min } from 'class-validator';
+import { IsIn, IsOptional, IsString, Length } from 'class-validator';
+import { PageQuery } from '../../http/cursor.js';
 
-export class ListMembersDto {
-  @ApiPropertyOptional()
+export class ListMembersDto extends PageQuery {
+  @ApiPropertyOptional({ description: 'Tier key' })
   @IsOptional()
   @IsString()
   @Length(1, 64)
@@ -19,18 +19,4 @@ export class ListMembersDto {
   @IsString()
   @Length(1, 120)
   q?: string;
-
-  @ApiPropertyOptional({ description: 'nextCursor of the page before' })
-  @IsOptional()
-  @IsString()
-  @Length(1, 200)
-  cursor?: string;
-
-  @ApiPropertyOptional({ minimum: 1, maximum: 100, default: 50 })
-  @IsOptional()
-  @Type(() => Number)
-  @IsInt()
-  @Min(1)
-  @Max(100)
-  limit?: number;
 }

@@ -1,0 +1,47 @@
+import { Module } from '@nestjs/common';
+import { GatewayRuntime } from '#libs/runtimes/core';
+import { WirebotRuntime } from '#libs/runtimes/wirebot';
+import { gatewayDriverProvider } from '../fleet/driver.provider.js';
+import { GatewaysController } from '../fleet/gateways.controller.js';
+import { GatewaysService } from '../fleet/gateways.service.js';
+import { HostsService } from '../fleet/hosts.service.js';
+import { OperationsModule } from '../operations/operations.module.js';
+import { RouteFeedController } from '../routing/route-feed.controller.js';
+import { RouteFeedService } from '../routing/route-feed.service.js';
+import { RoutePublisher } from '../routing/route-publisher.js';
+import { AgentMover } from './agent-mover.js';
+import { AgentReconciler } from './agent-reconciler.js';
+import { AgentRetirement } from './agent-retirement.js';
+import { ConfigCompiler } from './config-compiler.js';
+import { GatewayReconciler } from './gateway-reconciler.js';
+import { Housekeeping } from './housekeeping.js';
+import { PlacementService } from './placement.service.js';
+import { ReconcileLoop } from './reconcile-loop.js';
+import { ResourcesRepository } from './resources.repository.js';
+import { Waker } from './waker.js';
+
+/** Makes rows true: reconcilers, the host they work on, and the routes that come out of it. */
+@Module({
+  imports: [OperationsModule],
+  controllers: [GatewaysController, RouteFeedController],
+  providers: [
+    gatewayDriverProvider,
+    { provide: GatewayRuntime, useClass: WirebotRuntime },
+    Waker,
+    ResourcesRepository,
+    HostsService,
+    PlacementService,
+    ConfigCompiler,
+    GatewayReconciler,
+    AgentMover,
+    AgentRetirement,
+    AgentReconciler,
+    Housekeeping,
+    ReconcileLoop,
+    RoutePublisher,
+    RouteFeedService,
+    GatewaysService,
+  ],
+  exports: [Waker],
+})
+export class ProvisioningModule {}
