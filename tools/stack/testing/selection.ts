@@ -1,0 +1,24 @@
+export const PROJECTS = ['unit', 'integration', 'e2e'] as const;
+export type Project = (typeof PROJECTS)[number];
+
+export interface Selection {
+  readonly projects: readonly Project[];
+  /** Passed on to Vitest: file filters and its own flags. */
+  readonly rest: readonly string[];
+  readonly check: boolean;
+}
+
+const isProject = (word: string | undefined): word is Project => PROJECTS.includes(word as Project);
+
+/** `npm test -- [unit|integration|e2e ...] [paths and Vitest flags] [--check]`; nothing named means everything. */
+export function readSelection(argv: readonly string[], ci: boolean): Selection {
+  const words = argv.filter((word) => word !== '--check');
+  const named: Project[] = [];
+  while (isProject(words[0])) named.push(words.shift() as Project);
+  const everything = named.length === 0 && words.length === 0;
+  return {
+    projects: PROJECTS.filter((project) => named.length === 0 || named.includes(project)),
+    rest: words,
+    check: argv.includes('--check') || (ci && everything),
+  };
+}
