@@ -44,10 +44,14 @@ export const TIMES = {
   tcpKeepAlive: 60_000,
   /** On SIGTERM: sockets are told to leave within this time, at random, so that they do not all come back at once. */
   drainJitter: 5_000,
+  /** The same for few sockets: this much for each. */
+  drainJitterPerSocket: 5,
   /** What a client gets to answer a close frame. */
   closeGrace: 2_000,
   /** What requests in flight get on SIGTERM. */
   drain: 20_000,
+  /** How often connections that have become idle are closed while the process ends. */
+  idleCheck: 100,
   bindRetry: 1_000,
   chatPageCheck: 1_000,
 } as const;

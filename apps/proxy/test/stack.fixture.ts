@@ -123,7 +123,12 @@ export class FakeControlPlane {
   }
 
   async stop(): Promise<void> {
-    await closed(this.#server);
+    if (this.#server.listening) await closed(this.#server);
+  }
+
+  async restart(port: number): Promise<void> {
+    this.#server = this.#create();
+    await new Promise<void>((resolve) => this.#server.listen(port, '127.0.0.1', resolve));
   }
 
   send(frame: unknown): void {
@@ -151,7 +156,8 @@ export class FakeControlPlane {
   }
 }
 
-export const credentialOf = (agentId: string) => `wbk_${agentId}_${'s3cret'.repeat(6)}`;
+export const credentialOf = (agentId: string) =>
+  `wbk_${agentId}_${createHash('sha256').update(`secret of ${agentId}`).digest('base64url')}`;
 
 export const tenantRoute = (name: string, over: Partial<TenantRoute> = {}): TenantRoute => ({
   tenantId: id('ten', name),
@@ -189,6 +195,7 @@ export class Stack {
   version = 1;
   key!: SigningKey;
   directory = '';
+  credential = 'proxy-secret';
   port = 0;
   logs: string[] = [];
   proxy!: ProxyProcess;
@@ -216,7 +223,7 @@ export class Stack {
     await this.gateway.start();
     await this.control.start();
     this.directory = await mkdtemp(join(tmpdir(), 'wirebot-proxy-'));
-    await writeFile(join(this.directory, 'proxy-credential'), 'proxy-secret\n', { mode: 0o600 });
+    await writeFile(join(this.directory, 'proxy-credential'), `${this.credential}\n`, { mode: 0o600 });
     this.tenants = [tenantRoute('acme'), tenantRoute('other')];
     this.agents = [
       agentRoute('a', 'acme', this.gateway.port),
@@ -244,7 +251,7 @@ export class Stack {
   }
 
   async stop(): Promise<void> {
-    await Promise.all([this.gateway.stop(), this.proxy.stop(), this.control.stop()]);
+    await Promise.all([this.gateway.stop(), this.control.stop(), this.proxy.stop()]);
     await rm(this.directory, { recursive: true, force: true });
   }
 

@@ -49,8 +49,9 @@ export class EdgeUpgrades {
   }
 
   /** Tells every client to come back elsewhere, each at a random moment within the time given. */
-  drain(jitter: number = TIMES.drainJitter): void {
+  drain(): void {
     this.#draining = true;
+    const jitter = Math.min(TIMES.drainJitter, this.#pipes.size * TIMES.drainJitterPerSocket);
     for (const pipe of this.#pipes) setTimeout(() => pipe.leave(), Math.random() * jitter);
   }
 

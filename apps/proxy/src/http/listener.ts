@@ -56,13 +56,17 @@ export function listen(server: Server, address: Address): Promise<AddressInfo> {
 export function closeListener(server: Server, grace: number): Promise<void> {
   if (!server.listening) return Promise.resolve();
   return new Promise((resolve) => {
+    // A connection whose request is answered meanwhile becomes idle, and would be kept alive by its client.
+    const idle = setInterval(() => server.closeIdleConnections(), TIMES.idleCheck);
     const timer = setTimeout(() => {
+      clearInterval(idle);
       server.closeAllConnections();
       // Sockets that were upgraded are not the server's any more and must not hold up the end.
       resolve();
     }, grace);
     server.close(() => {
       clearTimeout(timer);
+      clearInterval(idle);
       resolve();
     });
     server.closeIdleConnections();
