@@ -2,8 +2,11 @@ type Rgb = readonly [number, number, number];
 
 const BLACK: Rgb = [0, 0, 0];
 const WHITE: Rgb = [255, 255, 255];
-/** WCAG 2.2 AA for text of normal size. */
-const READABLE = 4.5;
+/** Contrast that WCAG 2.2 AA asks of text, and of what makes a control recognisable. */
+const TEXT = 4.5;
+const CONTROL = 3;
+/** Text in the accent also stands on a tint of the accent, which takes some of the contrast. */
+const ON_TINT = 5.8;
 
 /** Reads `#rgb` or `#rrggbb`; anything else is undefined, so that a mistyped brand colour never breaks a page. */
 export function parseHex(value: string): Rgb | undefined {
@@ -32,12 +35,12 @@ export function contrast(a: Rgb, b: Rgb): number {
 const mix = (a: Rgb, b: Rgb, share: number): Rgb =>
   a.map((part, at) => Math.round(part + (b[at]! - part) * share)) as unknown as Rgb;
 
-/** The given colour, moved towards black or white only as far as text in it needs to be readable on `paper`. */
-function readableOn(paper: Rgb, colour: Rgb): Rgb {
+/** The given colour, moved towards black or white only as far as its contrast with `paper` needs. */
+function readableOn(paper: Rgb, colour: Rgb, needed: number): Rgb {
   const towards = luminance(paper) > 0.4 ? BLACK : WHITE;
   for (let share = 0; share < 1; share += 0.05) {
     const candidate = mix(colour, towards, share);
-    if (contrast(candidate, paper) >= READABLE) return candidate;
+    if (contrast(candidate, paper) >= needed) return candidate;
   }
   return towards;
 }
@@ -51,7 +54,7 @@ export function accentFor(
   const colour = parseHex(accent);
   if (!paper || !colour) return undefined;
   // A fill that vanishes into the page (black on a dark page) is no button any more.
-  const fill = contrast(colour, paper) >= 1.6 ? colour : readableOn(paper, colour);
-  const onFill = contrast(WHITE, fill) >= READABLE ? WHITE : BLACK;
-  return { fill: toHex(fill), onFill: toHex(onFill), ink: toHex(readableOn(paper, colour)) };
+  const fill = readableOn(paper, colour, CONTROL);
+  const onFill = contrast(WHITE, fill) >= TEXT ? WHITE : BLACK;
+  return { fill: toHex(fill), onFill: toHex(onFill), ink: toHex(readableOn(paper, colour, ON_TINT)) };
 }
