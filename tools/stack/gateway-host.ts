@@ -1,4 +1,5 @@
-import { join } from 'node:path';
+import { rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { defaultSecretsRoot, type GatewayDriver } from '#libs/drivers/core';
 import { DockerDriver } from '#libs/drivers/docker';
 import { ProcessDriver } from '#libs/drivers/process';
@@ -74,6 +75,10 @@ export async function bringUpEngine(
 
 export const stopOwnEngine = (instance: string, paths: StackPaths, onSay: (line: string) => void): Promise<void> =>
   stopEngine(ownEngine(instance, paths, onSay));
+
+/** Deletes what an instance left in memory: secrets of gateways, and the engine's run directory beside them. */
+export const removeRunDirectory = async (instance: string): Promise<void> =>
+  rm(dirname(await defaultSecretsRoot(instance)), { recursive: true, force: true });
 
 /** What a gateway is started from: the image's id, or the bundle for processes. */
 export async function gatewayImage(

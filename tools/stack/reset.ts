@@ -1,11 +1,9 @@
 import { rm } from 'node:fs/promises';
 import { createInterface } from 'node:readline/promises';
-import { defaultSecretsRoot } from '#libs/drivers/core';
-import { dirname } from 'node:path';
 import type { StackOptions } from '../build/arguments.mjs';
 import { tryClaim } from './claim.js';
 import type { StackConsole } from './console.js';
-import { bringUpEngine, driverFor, removeGateways, stopOwnEngine } from './gateway-host.js';
+import { bringUpEngine, driverFor, removeGateways, removeRunDirectory, stopOwnEngine } from './gateway-host.js';
 import { resetDatabase } from './migrations.js';
 import { readOptional } from './optional-file.js';
 import { stackPaths, type StackPaths } from './paths.js';
@@ -63,5 +61,5 @@ async function resetHost(host: HostRecord, instance: string, paths: StackPaths, 
     () => removeGateways(driver, host, instance),
   );
   if (host.driver === 'docker' && host.ownEngine) await stopOwnEngine(instance, paths, console.note);
-  await rm(dirname(await defaultSecretsRoot(instance)), { recursive: true, force: true });
+  await removeRunDirectory(instance);
 }
