@@ -7,6 +7,7 @@ import { identifyProcess, isAlive, signalProcess, type ProcessIdentity } from '#
 import { delay } from '#libs/kernel';
 import Docker from 'dockerode';
 import { engineAnswers } from './engine-ping.js';
+import { unmountBelow } from './engine-mounts.js';
 
 export type Say = (line: string) => void;
 
@@ -74,9 +75,7 @@ export async function startEngine(engine: OwnEngine): Promise<RunningEngine> {
     await untilAnswering(running, at.socket, join(engine.dataDir, 'dockerd.log'));
     return { socketPath: at.socket, pid: running.pid };
   }
-  // Left behind by a kill -9 or a power cut: dockerd refuses to start while the number in it belongs to any process.
-  await rm(at.pidFile, { force: true });
-  await rm(at.socket, { force: true });
+  await removeLeftovers(at);
   await mkdir(at.runDir, { recursive: true, mode: 0o711 });
   await mkdir(engine.dataDir, { recursive: true, mode: 0o711 });
   engine.onSay(`starting a Docker engine of our own (socket ${at.socket}, data in ${engine.dataDir})`);
@@ -97,8 +96,20 @@ export async function stopEngine(engine: OwnEngine): Promise<void> {
     while (isAlive(running) && Date.now() < end) await delay(50);
     if (signalProcess(running, 'SIGKILL')) engine.onSay('the Docker engine did not end in time and was killed');
   }
+  await removeLeftovers(at);
+  await unmountBelow([engine.dataDir, at.runDir], engine.onSay);
+}
+
+/**
+ * What a kill -9 or a power cut leaves. dockerd refuses to start while the number in its pid file belongs to any process,
+ * and waits in vain for its containerd when that number belongs to a stranger or to a zombie that nobody has reaped.
+ */
+async function removeLeftovers(at: ReturnType<typeof paths>): Promise<void> {
   await rm(at.pidFile, { force: true });
   await rm(at.socket, { force: true });
+  const containerd = join(at.exec, 'containerd');
+  const alive = await processOf(join(containerd, 'containerd.pid'), join(containerd, 'containerd.toml'));
+  if (!alive) await rm(join(containerd, 'containerd.pid'), { force: true });
 }
 
 function launch(engine: OwnEngine, at: ReturnType<typeof paths>, logFile: string): ProcessIdentity {
@@ -138,13 +149,16 @@ function engineEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
 }
 
 /** Our running engine: the pid file's process, if its command line says that it serves our data directory. */
-async function ownProcess(engine: OwnEngine): Promise<ProcessIdentity | undefined> {
-  const text = await readOptional(paths(engine).pidFile);
+const ownProcess = (engine: OwnEngine): Promise<ProcessIdentity | undefined> =>
+  processOf(paths(engine).pidFile, `--data-root=${engine.dataDir}`);
+
+/** The living process that a pid file names, if that argument shows that it is the one meant. */
+async function processOf(pidFile: string, argument: string): Promise<ProcessIdentity | undefined> {
+  const text = await readOptional(pidFile);
   const identity = text === undefined ? undefined : identifyProcess(Number(text.trim()));
   if (!identity) return undefined;
   const commandLine = (await readOptional(`/proc/${identity.pid}/cmdline`)) ?? '';
-  const ours = commandLine.split('\0').includes(`--data-root=${engine.dataDir}`);
-  return ours && isAlive(identity) ? identity : undefined;
+  return commandLine.split('\0').includes(argument) && isAlive(identity) ? identity : undefined;
 }
 
 async function untilAnswering(engine: ProcessIdentity, socketPath: string, logFile: string): Promise<void> {

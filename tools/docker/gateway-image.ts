@@ -1,5 +1,7 @@
+import { existsSync } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import Docker from 'dockerode';
 import type { Say } from './engine.js';
 import { type ContextFile, hashOf, hashOfFiles, tarOf } from './image-context.js';
@@ -10,8 +12,8 @@ export interface GatewayImageOptions {
   readonly socketPath: string;
   /** Holds gateway.mjs and whatever it loads at run time; source maps stay outside the image. */
   readonly bundleDir: string;
-  /** Folder of gateway.Dockerfile and prime.mjs. */
-  readonly dockerDir: string;
+  /** Folder of gateway.Dockerfile and prime.mjs; this repository's when it is missing. */
+  readonly dockerDir?: string;
   /** A base image to use as it is; without it the registry's, else one made here. */
   readonly nodeImage?: string;
   /** Do not ask a registry: use what is on the machine. */
@@ -30,7 +32,7 @@ const BUILD_TIMEOUT = 300_000;
 export async function ensureGatewayImage(options: GatewayImageOptions): Promise<string> {
   const docker = new Docker({ socketPath: options.socketPath });
   const base = await baseImage(docker, options);
-  const files = await contextFiles(options);
+  const files = await contextFiles(options.bundleDir, options.dockerDir ?? dockerfileFolder());
   const content = hashOf([base.id, hashOfFiles(files)]);
   const present = await findByContent(docker, content);
   if (present) return present;
@@ -114,7 +116,19 @@ async function registryImage(docker: Docker, options: GatewayImageOptions): Prom
   }
 }
 
-async function contextFiles({ bundleDir, dockerDir }: GatewayImageOptions): Promise<ContextFile[]> {
+/** provisioning/docker, from the source folder as well as from dist. */
+function dockerfileFolder(): string {
+  let folder = dirname(fileURLToPath(import.meta.url));
+  for (;;) {
+    const candidate = join(folder, 'provisioning', 'docker');
+    if (existsSync(join(candidate, 'gateway.Dockerfile'))) return candidate;
+    if (dirname(folder) === folder)
+      throw new Error('provisioning/docker/gateway.Dockerfile was not found above this file.');
+    folder = dirname(folder);
+  }
+}
+
+async function contextFiles(bundleDir: string, dockerDir: string): Promise<ContextFile[]> {
   const copy = async (from: string, path: string): Promise<ContextFile> => ({
     path,
     mode: 0o644,

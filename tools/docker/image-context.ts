@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { type Pack, pack } from 'tar-stream';
+import { Readable } from 'node:stream';
+import { pack } from 'tar-stream';
 
 /** A file of an image or a build context. Everything is root's and dated 1970, so equal content gives equal layers. */
 export interface ContextFile {
@@ -17,7 +18,7 @@ export const hashOf = (parts: readonly (string | Buffer)[]): string => {
 export const hashOfFiles = (files: readonly ContextFile[]): string =>
   hashOf(files.flatMap(({ path, mode, content }) => [path, mode.toString(8), content ?? '']));
 
-export function tarOf(files: readonly ContextFile[]): Pack {
+export function tarOf(files: readonly ContextFile[]): Readable {
   const tar = pack();
   for (const { path, content, mode } of files) {
     const header = { name: path, mode, uid: 0, gid: 0, mtime: new Date(0) };
@@ -25,5 +26,5 @@ export function tarOf(files: readonly ContextFile[]): Pack {
     else tar.entry(header, content);
   }
   tar.finalize();
-  return tar;
+  return Readable.from(tar);
 }

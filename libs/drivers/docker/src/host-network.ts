@@ -2,7 +2,15 @@ import { createServer } from 'node:net';
 import type Docker from 'dockerode';
 import { DriverError } from '#libs/drivers/core';
 import { callEngine, callUnless, ENGINE_LIMITS } from './engine-call.js';
-import { formatSubnet, freeSubnets, hostSubnets, parseSubnet, type Subnet } from './subnets.js';
+import {
+  formatSubnet,
+  freeSubnets,
+  hostAddress,
+  hostSubnets,
+  nobodysAddress,
+  parseSubnet,
+  type Subnet,
+} from './subnets.js';
 
 /** The one network of this instance's gateways on this host. */
 export interface HostNetwork {
@@ -13,6 +21,7 @@ export interface HostNetwork {
 }
 
 const NO_TRAFFIC_BETWEEN = 'com.docker.network.bridge.enable_icc';
+const DEFAULT_ROUTE = 'DefaultGatewayIPv4';
 const ATTEMPTS = 5;
 
 /**
@@ -71,7 +80,18 @@ const definition = (
   Internal: true,
   EnableIPv6: false,
   Options: { [NO_TRAFFIC_BETWEEN]: 'false' },
-  IPAM: { Driver: 'default', Config: [{ Subnet: formatSubnet(subnet) }] },
+  IPAM: {
+    Driver: 'default',
+    Config: [
+      {
+        Subnet: formatSubnet(subnet),
+        Gateway: hostAddress(subnet),
+        // Some engines give even an internal network a default route over this host, and with it a way to everything that
+        // listens on the host's other addresses. Leading it to an address that nobody has closes that way.
+        AuxiliaryAddresses: { [DEFAULT_ROUTE]: nobodysAddress(subnet) },
+      },
+    ],
+  },
   Labels: { 'wirebot.instance': instance },
   abortSignal,
 });
@@ -92,18 +112,17 @@ function checked(info: Docker.NetworkInspectInfo, name: string, instance: string
       false,
     );
   }
-  if (!info.Internal || info.Options?.[NO_TRAFFIC_BETWEEN] !== 'false') {
+  const config = info.IPAM?.Config?.find(({ Subnet }) => parseSubnet(Subnet ?? ''));
+  const subnet = parseSubnet(config?.Subnet ?? '');
+  const closed = info.Internal && info.Options?.[NO_TRAFFIC_BETWEEN] === 'false';
+  if (!subnet || !closed || config?.AuxiliaryAddresses?.[DEFAULT_ROUTE] !== nobodysAddress(subnet)) {
     throw new DriverError(
       'engine-refused',
       `The network ${name} does not isolate gateways; remove it, and use Docker's own engine (others ignore its isolation).`,
       false,
     );
   }
-  const config = info.IPAM?.Config?.find(({ Subnet }) => parseSubnet(Subnet ?? ''));
-  const subnet = parseSubnet(config?.Subnet ?? '');
-  if (!subnet || !config?.Gateway)
-    throw new DriverError('engine-refused', `The network ${name} has no IPv4 range; remove it and start again.`, false);
-  return { name, subnet, gateway: config.Gateway };
+  return { name, subnet, gateway: hostAddress(subnet) };
 }
 
 /** An engine in a virtual machine (Docker Desktop, rootless) has its bridges there: then no gateway could be reached. */

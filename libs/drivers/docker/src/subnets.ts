@@ -6,7 +6,7 @@ export interface Subnet {
   readonly bits: number;
 }
 
-/** /20: 4,093 gateways beside the network, broadcast and host addresses. */
+/** /20: 4,092 gateways beside the network's, the host's, nobody's and the broadcast address. */
 const BITS = 20;
 const size = (bits: number): number => 2 ** (32 - bits);
 
@@ -41,9 +41,14 @@ export const formatSubnet = (subnet: Subnet): string => `${formatAddress(subnet.
 export const formatAddress = (address: number): string =>
   [24, 16, 8, 0].map((shift) => (address / 2 ** shift) & 255).join('.');
 
-/** The address of a slot: the network's own and the host's come first. Undefined beyond the network's end. */
+export const hostAddress = (subnet: Subnet): string => formatAddress(subnet.first + 1);
+
+/** The last one before the broadcast address; never given to anybody. */
+export const nobodysAddress = (subnet: Subnet): string => formatAddress(subnet.first + size(subnet.bits) - 2);
+
+/** The address of a slot: the network's own and the host's come first, nobody's and broadcast last. */
 export function slotAddress(subnet: Subnet, slot: number): string | undefined {
-  const lastSlot = size(subnet.bits) - 4;
+  const lastSlot = size(subnet.bits) - 5;
   return Number.isInteger(slot) && slot >= 0 && slot <= lastSlot ? formatAddress(subnet.first + 2 + slot) : undefined;
 }
 

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { rm } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { join } from 'node:path';
@@ -51,6 +52,8 @@ export class ProcessDriver extends GatewayDriver {
   readonly name = 'process';
   readonly #records: Records;
   readonly #changes: Changes;
+  /** Of the processes this one started, by keyOf: settles when the exit code is written down. */
+  readonly #exits = new Map<string, Promise<void>>();
   readonly #owner: FileOwner = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
 
   constructor(private readonly options: ProcessDriverOptions) {
@@ -97,6 +100,7 @@ export class ProcessDriver extends GatewayDriver {
   async inspect(id: string, signal: AbortSignal): Promise<GatewayState> {
     assertGatewayId(id);
     signal.throwIfAborted();
+    await this.#exitWrittenDown(id);
     const record = this.#find(id);
     if (!record) return { status: 'absent' };
     const { generation, startedAt } = record;
@@ -111,6 +115,7 @@ export class ProcessDriver extends GatewayDriver {
     signal.throwIfAborted();
     const running = this.#find(id)?.process;
     if (running) await end(running, graceSeconds, signal);
+    await this.#exitWrittenDown(id);
   }
 
   async remove(id: string, signal: AbortSignal): Promise<void> {
@@ -152,14 +157,25 @@ export class ProcessDriver extends GatewayDriver {
     this.#records.write(record);
     const { child, identity } = launch(spec, place);
     this.#records.write({ ...record, process: identity });
-    child.once('exit', (code, name) => {
-      const latest = this.#records.find(id);
-      const exitCode = code ?? 128 + (name ? constants.signals[name] : 0);
-      if (latest?.process?.mark === identity.mark && latest.process.pid === identity.pid)
-        this.#records.write({ ...latest, exitCode });
-      this.#changes.wake();
+    const exited = (once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>).then(([code, name]) => {
+      this.#writeExit(id, identity, code ?? 128 + (name ? constants.signals[name] : 0));
     });
+    this.#exits.set(keyOf(identity), exited);
     this.#changes.wake();
+  }
+
+  #writeExit(id: string, ended: ProcessIdentity, exitCode: number): void {
+    this.#exits.delete(keyOf(ended));
+    const latest = this.#records.find(id);
+    if (latest?.process?.mark === ended.mark && latest.process.pid === ended.pid)
+      this.#records.write({ ...latest, exitCode });
+    this.#changes.wake();
+  }
+
+  /** The kernel shows the end of a process a moment before Node tells its exit code. */
+  async #exitWrittenDown(id: string): Promise<void> {
+    const ended = this.#find(id)?.process;
+    if (ended && !isAlive(ended)) await this.#exits.get(keyOf(ended));
   }
 
   #find(id: string): ProcessRecord | undefined {
@@ -178,7 +194,7 @@ export class ProcessDriver extends GatewayDriver {
 
   #alive(): Map<string, string> {
     const running = this.#all().flatMap(({ id, process }) => (process && isAlive(process) ? [{ id, process }] : []));
-    return new Map(running.map(({ id, process }) => [id, `${process.pid}:${process.mark}`]));
+    return new Map(running.map(({ id, process }) => [id, keyOf(process)]));
   }
 
   #place(id: string): LaunchPlace {
@@ -192,6 +208,8 @@ export class ProcessDriver extends GatewayDriver {
     };
   }
 }
+
+const keyOf = ({ pid, mark }: ProcessIdentity): string => `${pid}:${mark}`;
 
 const addressOf = ({ port, controlPort }: Pick<ProcessRecord, 'port' | 'controlPort'>): GatewayAddress => ({
   host: LOOPBACK,

@@ -1,0 +1,270 @@
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { createServer as createTcpServer, type AddressInfo, type Server } from 'node:net';
+import { networkInterfaces, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import Docker from 'dockerode';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { defaultSecretsRoot, type GatewayAddress, type GatewaySpec } from '#libs/drivers/core';
+import {
+  ask,
+  cuttingProxy,
+  describeGatewayDriver,
+  type DriverLab,
+  eventually,
+  fixtureGatewayFile,
+  type Occupation,
+  randomInstance,
+  specOf,
+  untilHealthy,
+} from '#libs/testing';
+import { ensureGatewayImage } from '../../../../tools/docker/gateway-image.js';
+import { DockerDriver, type DockerDriverOptions } from './docker.driver.js';
+
+const SOCKET = process.env['WIREBOT_TEST_DOCKER_SOCKET'];
+/** Not root and nobody's on this machine: the user of the image. */
+const USER = { uid: 10_001, gid: 10_001 };
+const PORTS = { from: 21_000, to: 21_999 };
+const soon = (): AbortSignal => AbortSignal.timeout(60_000);
+
+interface DockerLab extends DriverLab {
+  readonly docker: Docker;
+  readonly instance: string;
+  readonly options: DockerDriverOptions;
+  readonly base: string;
+}
+
+async function createLab(): Promise<DockerLab> {
+  const socketPath = SOCKET!;
+  const base = mkdtempSync(join(tmpdir(), 'wb-docker-'));
+  const docker = new Docker({ socketPath });
+  const options = async (name: string): Promise<DockerDriverOptions> => {
+    const instance = randomInstance();
+    return {
+      socketPath,
+      instance,
+      stateRoot: join(base, name),
+      secretsRoot: await defaultSecretsRoot(instance),
+      ports: PORTS,
+      user: USER,
+    };
+  };
+  const [own, other] = [await options('own'), await options('other')];
+  const driver = new DockerDriver(own);
+  let port = PORTS.from;
+  return {
+    docker,
+    driver,
+    base,
+    instance: own.instance,
+    options: own,
+    neighbour: new DockerDriver(other),
+    stateRoot: own.stateRoot,
+    secretsRoot: own.secretsRoot,
+    image: await fixtureImage(base, socketPath),
+    restartsByItself: true,
+    unreachable: new DockerDriver({ ...own, socketPath: join(base, 'nobody.sock') }),
+    nextPort: () => (port += 2),
+    kill: async (id) =>
+      void process.kill((await docker.getContainer(`wirebot-${own.instance}-${id}`).inspect()).State.Pid, 'SIGKILL'),
+    ensureCutShort: (spec) => ensureCutShort(base, own, spec),
+    occupy: (spec) => occupyName(docker, `wirebot-${own.instance}-${spec.id}`, spec),
+    close: () => cleanUp(docker, base, [own, other]),
+  };
+}
+
+function fixtureImage(base: string, socketPath: string): Promise<string> {
+  copyFileSync(fixtureGatewayFile(), join(base, 'gateway.mjs'));
+  return ensureGatewayImage({ socketPath, bundleDir: base, skipPull: true, onSay: () => undefined });
+}
+
+/** A driver whose line to the engine dies when it asks for the start: the container is there and was never started. */
+async function ensureCutShort(base: string, options: DockerDriverOptions, spec: GatewaySpec): Promise<void> {
+  const socketPath = join(base, 'cut.sock');
+  const proxy = await cuttingProxy(socketPath, options.socketPath, /POST \/containers\/[^/ ]+\/start/);
+  const failure = await new DockerDriver({ ...options, socketPath })
+    .ensure(spec, soon())
+    .catch((error: unknown) => error);
+  await new Promise((resolve) => proxy.close(resolve));
+  expect(failure).toMatchObject({ code: 'engine-unreachable', retryable: true });
+  const left = await new Docker({ socketPath: options.socketPath })
+    .getContainer(`wirebot-${options.instance}-${spec.id}`)
+    .inspect();
+  expect(left.State.Status).toBe('created');
+}
+
+async function occupyName(docker: Docker, name: string, spec: GatewaySpec): Promise<Occupation> {
+  const foreign = await docker.createContainer({ name, Image: spec.image, HostConfig: { NetworkMode: 'none' } });
+  return {
+    expected: 'engine-refused',
+    untouched: async () => (await foreign.inspect()).State.Status === 'created',
+    end: async () => void (await foreign.remove({ force: true })),
+  };
+}
+
+async function cleanUp(docker: Docker, base: string, installations: readonly DockerDriverOptions[]): Promise<void> {
+  for (const { instance, secretsRoot } of installations) {
+    const named = await docker.listNetworks({ filters: JSON.stringify({ label: [`wirebot.instance=${instance}`] }) });
+    for (const { Id } of named) await docker.getNetwork(Id).remove();
+    rmSync(join(secretsRoot, '..'), { recursive: true, force: true });
+  }
+  rmSync(base, { recursive: true, force: true });
+}
+
+describe.skipIf(!SOCKET && !process.env['CI'])('with the engine that WIREBOT_TEST_DOCKER_SOCKET names', () => {
+  describeGatewayDriver('DockerDriver', createLab);
+
+  describe('a gateway container', () => {
+    let lab: DockerLab;
+    let spec: GatewaySpec;
+    let address: GatewayAddress;
+    let hostAddress: string;
+    const inspect = () => lab.docker.getContainer(`wirebot-${lab.instance}-${spec.id}`).inspect();
+    const reach = async (host: string, port: number) =>
+      (await ask<{ result: string }>(address, '/reach', { host, port: String(port) })).result;
+
+    beforeAll(async () => {
+      lab = await createLab();
+      ({ hostAddressForGateways: hostAddress } = await lab.driver.prepare(soon()));
+      spec = specOf(lab, {
+        secrets: { 'control-key': 'canary-7c1f' },
+        resources: { cpus: 0.5, memoryBytes: 160 * 1024 * 1024, pids: 48 },
+      });
+      address = await lab.driver.ensure(spec, soon());
+      await untilHealthy(address);
+    });
+    afterAll(async () => {
+      await lab?.driver.remove(spec.id, soon());
+      await lab?.close();
+    });
+
+    it('runs without root, capabilities or a writable root, within its limits', async () => {
+      const { Config, HostConfig } = await inspect();
+      expect(Config.User).toBe('10001:10001');
+      expect(HostConfig).toMatchObject({
+        ReadonlyRootfs: true,
+        CapDrop: ['ALL'],
+        SecurityOpt: ['no-new-privileges'],
+        PidsLimit: 48,
+        Memory: 160 * 1024 * 1024,
+        MemorySwap: 160 * 1024 * 1024,
+        NanoCpus: 500_000_000,
+        RestartPolicy: { Name: 'on-failure', MaximumRetryCount: 5 },
+        LogConfig: { Type: 'json-file', Config: { 'max-size': '5m', 'max-file': '2' } },
+        Privileged: false,
+      });
+      expect(await ask(address, '/identity')).toMatchObject({ uid: 10_001, gid: 10_001 });
+    });
+
+    it('can write to its state and a temporary folder and nowhere else', async () => {
+      const attempts = ['/app/x', '/etc/x', '/run/secrets/wirebot/x', '/tmp/x', '/state/x'];
+      const results = await Promise.all(
+        attempts.map(async (path) => (await ask<{ result: string }>(address, '/write', { path })).result),
+      );
+      expect(results).toEqual(['EROFS', 'EROFS', 'EROFS', 'done', 'done']);
+    });
+
+    it('sits at the address its port decides, on an internal network without traffic between containers', async () => {
+      const { NetworkSettings } = await inspect();
+      expect(Object.keys(NetworkSettings.Networks)).toEqual([`wirebot-${lab.instance}`]);
+      const network = await lab.docker.getNetwork(`wirebot-${lab.instance}`).inspect();
+      expect(network).toMatchObject({ Internal: true, Options: { 'com.docker.network.bridge.enable_icc': 'false' } });
+      const slot = (spec.port - PORTS.from) / 2;
+      const [a, b, c, d] = hostAddress.split('.').map(Number) as [number, number, number, number];
+      expect(address.host).toBe(`${a}.${b}.${c}.${d + 1 + slot}`);
+      expect(NetworkSettings.Networks[`wirebot-${lab.instance}`]!.IPAddress).toBe(address.host);
+    });
+
+    it('shows no secret to whoever may use the engine', async () => {
+      expect(await ask(address, '/secret', { name: 'control-key' })).toEqual({ value: 'canary-7c1f' });
+      const container = await inspect();
+      const history: unknown = await lab.docker.getImage(container.Image).history();
+      const logs = await lab.driver.logs(spec.id, 1_000, soon());
+      expect(JSON.stringify([container, history, logs, await lab.docker.listContainers({ all: true })])).not.toContain(
+        'canary-7c1f',
+      );
+    });
+
+    it('reaches a listener on the host address of its network, and nothing else', async () => {
+      const broker = createServer((_request, response) => response.end('broker'));
+      await new Promise<void>((resolve) => broker.listen(0, hostAddress, resolve));
+      const elsewhere = await listenOn(outsideAddress());
+      const other = specOf(lab);
+      try {
+        const neighbour = await lab.driver.ensure(other, soon());
+        await untilHealthy(neighbour);
+        expect(await reach(hostAddress, portOf(broker))).toBe('connected');
+        expect(await reach(neighbour.host, neighbour.port)).not.toBe('connected');
+        expect(await reach(outsideAddress(), portOf(elsewhere))).not.toBe('connected');
+        expect(await reach('1.1.1.1', 443)).not.toBe('connected');
+      } finally {
+        broker.close();
+        elsewhere.close();
+        await lab.driver.remove(other.id, soon());
+      }
+    });
+
+    it('may not share an address with another gateway', async () => {
+      const twin = specOf(lab, { port: spec.port });
+      await expect(lab.driver.ensure(twin, soon())).rejects.toMatchObject({ code: 'port-in-use', retryable: false });
+      await lab.driver.remove(twin.id, soon());
+    });
+
+    it('gets no port outside of the range of its host', async () => {
+      for (const port of [PORTS.from - 2, PORTS.to + 1, PORTS.from + 1]) {
+        await expect(lab.driver.ensure(specOf(lab, { port }), soon())).rejects.toMatchObject({
+          code: 'engine-refused',
+        });
+      }
+    });
+
+    it('survives that its network is made again', async () => {
+      await lab.driver.stop(spec.id, 5, soon());
+      await lab.driver.remove(spec.id, soon());
+      await lab.docker.getNetwork(`wirebot-${lab.instance}`).remove();
+      await expect(lab.driver.ensure(spec, soon())).rejects.toMatchObject({ retryable: true });
+      address = await lab.driver.ensure(spec, soon());
+      await untilHealthy(address);
+    });
+
+    it('is watched again after the line to the engine was cut', async () => {
+      const socketPath = join(lab.base, 'line.sock');
+      const never = /\0never\0/;
+      const line = await cuttingProxy(socketPath, SOCKET!, never);
+      const sockets = new Set<{ destroy(): void }>();
+      line.on('connection', (socket) => sockets.add(socket));
+      const seen: string[] = [];
+      const stop = new AbortController();
+      const watching = (async () => {
+        for await (const id of new DockerDriver({ ...lab.options, socketPath }).watch(stop.signal)) seen.push(id);
+      })();
+      await eventually('the watch listens', async () => sockets.size === 1);
+      for (const socket of sockets) socket.destroy();
+      await eventually('the watch listens again', async () => sockets.size === 2);
+      await eventually('the end was seen', async () => {
+        await lab.driver.stop(spec.id, 5, soon());
+        await lab.driver.ensure(spec, soon());
+        return seen.includes(spec.id);
+      });
+      stop.abort();
+      await watching;
+      expect(new Set(seen)).toEqual(new Set([spec.id]));
+      await new Promise((resolve) => line.close(resolve));
+    });
+  });
+});
+
+const portOf = (server: Pick<Server, 'address'>): number => (server.address() as AddressInfo).port;
+
+/** An address of this machine that is not the loopback: what a gateway must not reach although it is near. */
+function outsideAddress(): string {
+  const all = Object.entries(networkInterfaces()).flatMap(([name, addresses]) =>
+    /^(br-|docker|lo)/.test(name) ? [] : (addresses ?? []),
+  );
+  return all.find(({ family, internal }) => family === 'IPv4' && !internal)?.address ?? '127.0.0.1';
+}
+
+function listenOn(host: string): Promise<Server> {
+  const server = createTcpServer((socket) => socket.end());
+  return new Promise((resolve) => server.listen(0, host, () => resolve(server)));
+}

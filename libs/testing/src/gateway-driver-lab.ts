@@ -1,0 +1,103 @@
+import { randomBytes } from 'node:crypto';
+import { createConnection, createServer, type Server } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import type { DriverErrorCode, GatewayAddress, GatewayDriver, GatewaySpec } from '#libs/drivers/core';
+import { delay } from '#libs/kernel';
+
+/** What the contract suite needs besides a driver: the same host seen from the side, and ways to break things. */
+export interface DriverLab {
+  readonly driver: GatewayDriver;
+  /** Another installation on the same host. */
+  readonly neighbour: GatewayDriver;
+  readonly stateRoot: string;
+  readonly secretsRoot: string;
+  /** What GatewaySpec.image has to be for the stand-in gateway. */
+  readonly image: string;
+  /** True when the host restarts a crashed gateway without the driver. */
+  readonly restartsByItself: boolean;
+  nextPort(): number;
+  /** SIGKILL from outside, as the kernel does when memory ends. */
+  kill(id: string): Promise<void>;
+  /** Runs ensure and cuts it off between "made" and "running"; what it leaves is what a kill -9 there leaves. */
+  ensureCutShort(spec: GatewaySpec): Promise<void>;
+  /** Puts something of somebody else's where this gateway would go. */
+  occupy(spec: GatewaySpec): Promise<Occupation>;
+  /** A driver whose engine is down; undefined when there is no engine. */
+  readonly unreachable?: GatewayDriver;
+  close(): Promise<void>;
+}
+
+export interface Occupation {
+  readonly expected: DriverErrorCode;
+  /** True while the other's thing is as it was. */
+  untouched(): Promise<boolean>;
+  end(): Promise<void>;
+}
+
+/** The stand-in gateway's file: see fixtures/gateway.mjs for what it answers. */
+export const fixtureGatewayFile = (): string => fileURLToPath(new URL('./fixtures/gateway.mjs', import.meta.url));
+
+export const randomInstance = (): string => randomBytes(4).toString('hex');
+
+export const newGatewayId = (): string => `gw_${randomBytes(8).toString('hex')}`;
+
+export const specOf = (lab: DriverLab, overrides: Partial<GatewaySpec> = {}): GatewaySpec => {
+  const port = overrides.port ?? lab.nextPort();
+  return {
+    id: newGatewayId(),
+    kind: 'shared',
+    runtime: 'wirebot',
+    generation: 1,
+    image: lab.image,
+    port,
+    controlPort: port + 1,
+    resources: { cpus: 1, memoryBytes: 192 * 1024 * 1024, pids: 64 },
+    environment: { FIXTURE_COLOUR: 'green' },
+    secrets: { 'token.txt': 'first-value' },
+    ...overrides,
+  };
+};
+
+/** A JSON answer of the stand-in gateway. */
+export async function ask<T>(at: GatewayAddress, path: string, query: Record<string, string> = {}): Promise<T> {
+  const url = `http://${at.host}:${at.port}${path}?${new URLSearchParams(query).toString()}`;
+  const response = await fetch(url, { signal: AbortSignal.timeout(5_000), headers: { connection: 'close' } });
+  if (!response.ok) throw new Error(`${path} answered ${response.status}: ${await response.text()}`);
+  return (await response.json()) as T;
+}
+
+/** Repeats until `look` gives a value or 20 s are over. */
+export async function eventually<T>(what: string, look: () => Promise<T | undefined | false>): Promise<T> {
+  const end = Date.now() + 20_000;
+  for (;;) {
+    const value = await look();
+    if (value !== undefined && value !== false) return value;
+    if (Date.now() > end) throw new Error(`not within 20 s: ${what}`);
+    await delay(40);
+  }
+}
+
+export const untilHealthy = (at: GatewayAddress): Promise<true> =>
+  eventually('the gateway answers /health', async () => {
+    // Refused and reset connections are what a starting gateway looks like.
+    const answer = await ask<{ ok: boolean }>(at, '/health').catch(() => ({ ok: false }));
+    return answer.ok ? true : undefined;
+  });
+
+/** Passes a unix socket's bytes on to an engine until `cutAt` matches what a client asks for; then the line goes dead. */
+export function cuttingProxy(listenPath: string, enginePath: string, cutAt: RegExp): Promise<Server> {
+  const server = createServer((client) => {
+    const engine = createConnection(enginePath);
+    const end = () => {
+      client.destroy();
+      engine.destroy();
+    };
+    client.on('data', (chunk) => {
+      if (cutAt.test(chunk.toString('latin1'))) return end();
+      engine.write(chunk);
+    });
+    engine.on('data', (chunk) => client.write(chunk));
+    for (const socket of [client, engine]) socket.on('error', end).on('close', end);
+  });
+  return new Promise((resolve) => server.listen(listenPath, () => resolve(server)));
+}
