@@ -1,0 +1,52 @@
+import { Body, Controller, Header, HttpCode, Param, Post } from '@nestjs/common';
+import { ApiOperation, ApiTags } from '@nestjs/swagger';
+import type { TokenView } from '#libs/contracts';
+import { InvalidRequest } from '../http/http.errors.js';
+import { currentRequest } from '../http/request-context.js';
+import { CurrentPrincipal, CurrentTenant, RequireScopes } from '../identity/decorators.js';
+import { actorOf, type Principal } from '../identity/principal.js';
+import { IssueTokenDto } from './dto/issue-token.dto.js';
+import { RevokeTokenDto } from './dto/revoke-token.dto.js';
+import { RevocationsService } from './revocations.service.js';
+import { type SignInLink, SignInService } from './sign-in.service.js';
+import { TokensService } from './tokens.service.js';
+
+@ApiTags('tokens')
+@Controller('v1')
+@RequireScopes('tokens:write')
+export class TokensController {
+  constructor(
+    private readonly tokens: TokensService,
+    private readonly revocations: RevocationsService,
+    private readonly signIn: SignInService,
+  ) {}
+
+  @Post('tokens')
+  @Header('cache-control', 'no-store')
+  @ApiOperation({ summary: 'A short-lived token for one member, and where to use it' })
+  async issue(@CurrentTenant() tenantId: string, @Body() body: IssueTokenDto): Promise<TokenView> {
+    return this.tokens.issue(tenantId, body);
+  }
+
+  @Post('tokens/revoke')
+  @HttpCode(204)
+  @ApiOperation({ summary: 'End one token, or every token a member has now' })
+  async revoke(
+    @CurrentTenant() tenantId: string,
+    @CurrentPrincipal() principal: Principal,
+    @Body() body: RevokeTokenDto,
+  ): Promise<void> {
+    const caller = { tenantId, actor: actorOf(principal), requestId: currentRequest()?.requestId };
+    const { jti, member } = body;
+    if (jti !== undefined && member === undefined) return this.revocations.revokeToken(caller, jti);
+    if (member !== undefined && jti === undefined) return this.revocations.revokeMember(caller, member);
+    throw new InvalidRequest([{ field: 'jti', message: 'give either jti or member' }]);
+  }
+
+  @Post('members/:externalId/sign-in-links')
+  @Header('cache-control', 'no-store')
+  @ApiOperation({ summary: 'A one-time link that signs the member in to the chat page' })
+  async createLink(@CurrentTenant() tenantId: string, @Param('externalId') externalId: string): Promise<SignInLink> {
+    return this.signIn.createLink(tenantId, externalId);
+  }
+}

@@ -1,0 +1,231 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { MemberClaims, SignInResult, TokenView } from '#libs/contracts';
+import { Database } from '#libs/database';
+import { delay } from '#libs/kernel';
+import { createMemberTokenVerifier } from '#libs/tokens';
+import { HttpEdgeModule } from '../http/http-edge.module.js';
+import { startTestApp, type TestApp } from '../http/test-app.fixture.js';
+import { IdentityModule } from '../identity/identity.module.js';
+import { SecretBox } from '../secrets/secret-box.js';
+import { SigningKeysService } from './signing-keys.service.js';
+import { TokensModule } from './tokens.module.js';
+
+let test: TestApp;
+let acme: { tenantId: string; key: string };
+let other: { tenantId: string; key: string };
+let mia: { memberId: string; workspaceId: string; agentId: string };
+
+const call = (method: 'GET' | 'POST', url: string, bearer?: string, payload?: object) =>
+  test.app.inject({
+    method,
+    url,
+    headers: bearer ? { authorization: `Bearer ${bearer}` } : {},
+    ...(payload ? { payload } : {}),
+  });
+const issue = (body: object, key = acme.key) => call('POST', '/v1/tokens', key, body);
+const exchange = (tenantId: string, code: string) =>
+  call('POST', '/internal/sign-in/exchange', 'test-proxy-credential', { tenantId, code });
+const verify = async (token: string): Promise<MemberClaims> => {
+  const jwks = (await call('GET', '/.well-known/jwks.json')).json<{ keys: Record<string, unknown>[] }>();
+  return createMemberTokenVerifier(test.config.url, jwks).verify(token, test.clock.now());
+};
+const linkCode = async (externalId: string): Promise<string> => {
+  const answer = await call('POST', `/v1/members/${externalId}/sign-in-links`, acme.key, {});
+  return answer.json<{ url: string }>().url.split('#code=')[1]!;
+};
+
+beforeAll(async () => {
+  test = await startTestApp([HttpEdgeModule, IdentityModule, TokensModule]);
+  acme = await test.seedTenant('acme', ['tokens:write']);
+  other = await test.seedTenant('other', ['tokens:write']);
+  mia = await test.seedMember(acme.tenantId, 'wp-1');
+});
+afterAll(() => test.close());
+
+describe('signing keys', () => {
+  it('are made once, by however many processes at the same time, and stored encrypted', async () => {
+    const databases = [1, 2, 3].map(() => new Database({ url: test.database.url, poolSize: 2 }));
+    const box = new SecretBox(test.config.masterKey);
+    const services = databases.map((db) => new SigningKeysService(db, box, test.coordination.notifier, test.clock));
+    const kids = (await Promise.all(services.map((service) => service.current()))).map((key) => key.kid);
+    expect(new Set(kids).size).toBe(1);
+    const rows = await test.database.query<{ kid: string; private_jwk_encrypted: Buffer }>(
+      'SELECT * FROM signing_keys',
+    );
+    expect(rows.map((row) => row.kid)).toEqual([kids[0]]);
+    expect(rows[0]!.private_jwk_encrypted.toString('latin1')).not.toContain('"d"');
+    await Promise.all(databases.map((db) => db.close()));
+  });
+
+  it('are published without their private part', async () => {
+    const answer = await call('GET', '/.well-known/jwks.json');
+    const { keys } = answer.json<{ keys: Record<string, unknown>[] }>();
+    expect(keys).toHaveLength(1);
+    expect(keys[0]).toMatchObject({ kty: 'EC', crv: 'P-256', alg: 'ES256', use: 'sig', kid: expect.any(String) });
+    expect(keys[0]).not.toHaveProperty('d');
+  });
+});
+
+describe('POST /v1/tokens', () => {
+  it('gives a token that says who, where and how far, and the addresses to use it at', async () => {
+    const answer = await issue({ member: 'wp-1', surface: 'web' });
+    expect(answer.statusCode).toBe(201);
+    expect(answer.headers['cache-control']).toBe('no-store');
+    const view = answer.json<TokenView>();
+    expect(view.url).toBe(`http://127.0.0.1:4100/t/acme/a/${mia.agentId}`);
+    expect(view.wsUrl).toBe(`ws://127.0.0.1:4100/t/acme/a/${mia.agentId}/ws`);
+    const claims = await verify(view.token);
+    expect(claims).toMatchObject({
+      iss: test.config.url,
+      sub: mia.memberId,
+      tid: acme.tenantId,
+      wid: mia.workspaceId,
+      trust_mode_max: 1,
+      scopes: ['chat'],
+      surfaces: ['web'],
+      gw: null,
+      jti: expect.stringMatching(/^tok_/),
+    });
+    expect(claims.exp - claims.iat).toBe(900);
+    expect(view.expiresAt).toBe(new Date(claims.exp * 1000).toISOString());
+  });
+
+  it('takes a shorter life and own scopes', async () => {
+    const claims = await verify(
+      (await issue({ member: 'wp-1', surface: 'slack', scopes: ['chat'], ttlSeconds: 60 })).json<TokenView>().token,
+    );
+    expect([claims.exp - claims.iat, claims.surfaces]).toEqual([60, ['slack']]);
+  });
+
+  it.each([
+    [{ member: 'wp-1', surface: 'web', ttlSeconds: 901 }, 'ttlSeconds'],
+    [{ member: 'wp-1', surface: 'web', ttlSeconds: 59 }, 'ttlSeconds'],
+    [{ member: 'wp-1', surface: 'fax' }, 'surface'],
+    [{ member: '', surface: 'web' }, 'member'],
+    [{ member: { not: 'text' }, surface: 'web' }, 'member'],
+    [{ surface: 'web' }, 'member'],
+    [{ member: 'wp-1', surface: 'web', scopes: ['*'] }, 'scopes'],
+    [{ member: 'wp-1', surface: 'web', trust_mode_max: 3 }, 'trust_mode_max'],
+  ])('refuses %j', async (body, field) => {
+    const answer = await issue(body);
+    const problem = answer.json<{ code: string; errors: { field: string }[] }>();
+    expect([answer.statusCode, problem.code]).toEqual([400, 'invalid-request']);
+    expect(problem.errors.every((error) => error.field === field)).toBe(true);
+  });
+
+  it("refuses a surface that the member's tier does not include", async () => {
+    expect((await issue({ member: 'wp-1', surface: 'voice' })).json()).toMatchObject({
+      status: 422,
+      code: 'surface-not-in-tier',
+    });
+    expect((await issue({ member: 'wp-1', surface: 'mobile' })).statusCode).toBe(201);
+  });
+
+  it("answers another tenant's member like one that does not exist", async () => {
+    const unknown = await issue({ member: 'nobody', surface: 'web' });
+    const foreign = await issue({ member: 'wp-1', surface: 'web' }, other.key);
+    expect(unknown.json()).toMatchObject({ status: 404, code: 'member-not-found' });
+    expect({ ...foreign.json<object>(), instance: '' }).toEqual({ ...unknown.json<object>(), instance: '' });
+    expect((await call('POST', '/v1/members/wp-1/sign-in-links', other.key, {})).statusCode).toBe(404);
+    expect((await call('POST', '/v1/tokens/revoke', other.key, { member: 'wp-1' })).statusCode).toBe(404);
+  });
+
+  it('refuses a member that is not active or has no agent', async () => {
+    const paused = await test.seedMember(acme.tenantId, 'wp-paused');
+    await test.database.query(`UPDATE members SET status = 'paused' WHERE id = $1`, [paused.memberId]);
+    const bare = await test.seedMember(acme.tenantId, 'wp-bare');
+    await test.database.query(`UPDATE agents SET desired_state = 'inactive' WHERE id = $1`, [bare.agentId]);
+    for (const member of ['wp-paused', 'wp-bare'])
+      expect((await issue({ member, surface: 'web' })).json()).toMatchObject({
+        status: 409,
+        code: 'member-not-active',
+      });
+  });
+
+  it('needs the scope tokens:write', async () => {
+    const { key } = await test.seedTenant('scopeless', ['members:write']);
+    expect((await issue({ member: 'wp-1', surface: 'web' }, key)).json()).toMatchObject({
+      status: 403,
+      code: 'scope-missing',
+    });
+  });
+});
+
+describe('POST /v1/tokens/revoke', () => {
+  it('records what is revoked until nothing of it can be valid, and tells the route feed', async () => {
+    const notices: string[] = [];
+    const leave = await test.coordination.notifier.subscribe('routes', (payload) => notices.push(payload));
+    const { jti } = await verify((await issue({ member: 'wp-1', surface: 'web' })).json<TokenView>().token);
+    expect((await call('POST', '/v1/tokens/revoke', acme.key, { jti })).statusCode).toBe(204);
+    expect((await call('POST', '/v1/tokens/revoke', acme.key, { member: 'wp-1' })).statusCode).toBe(204);
+    const rows = await test.database.query<{ jti: string; member_id: string; issued_before: Date; until: Date }>(
+      'SELECT * FROM revocations ORDER BY jti NULLS LAST',
+    );
+    expect(rows).toMatchObject([{ jti }, { jti: null, member_id: mia.memberId }]);
+    expect(rows[0]!.until.getTime()).toBeGreaterThan(test.clock.now().getTime() + 8 * 3_600_000);
+    for (let i = 0; notices.length < 2 && i < 100; i += 1) await delay(10);
+    expect(notices).toHaveLength(2);
+    await leave();
+    const audit = await test.database.query(`SELECT * FROM audit_entries WHERE action = 'token.revoke'`);
+    expect(audit).toHaveLength(2);
+  });
+
+  it('ends every token from before it and spares those from after it, even within one second', async () => {
+    const token = async () => verify((await issue({ member: 'wp-1', surface: 'web' })).json<TokenView>().token);
+    const latest = async () => {
+      const [row] = await test.database.query<{ at: Date }>('SELECT max(issued_before) AS at FROM revocations');
+      return row!.at.getTime();
+    };
+    for (let round = 0; round < 3; round += 1) {
+      const before = await token();
+      await call('POST', '/v1/tokens/revoke', acme.key, { member: 'wp-1' });
+      expect(before.iat * 1000).toBeLessThan(await latest());
+      expect((await token()).iat * 1000).toBeGreaterThanOrEqual(await latest());
+    }
+  });
+
+  it.each([[{}], [{ jti: 'tok_00000000000000000000000000', member: 'wp-1' }], [{ jti: 'x' }]])(
+    'refuses %j',
+    async (body) => {
+      expect((await call('POST', '/v1/tokens/revoke', acme.key, body)).json()).toMatchObject({
+        status: 400,
+        code: 'invalid-request',
+      });
+    },
+  );
+});
+
+describe('a sign-in link', () => {
+  it('carries its code in the fragment and is exchanged for an eight-hour token', async () => {
+    const answer = await call('POST', '/v1/members/wp-1/sign-in-links', acme.key, {});
+    expect(answer.statusCode).toBe(201);
+    const { url, expiresAt } = answer.json<{ url: string; expiresAt: string }>();
+    expect(url).toMatch(/^http:\/\/127\.0\.0\.1:4100\/t\/acme\/#code=[\w-]{43}$/);
+    expect(Date.parse(expiresAt) - test.clock.now().getTime()).toBe(600_000);
+    const code = url.split('#code=')[1]!;
+    expect(JSON.stringify(await test.database.query('SELECT * FROM sign_in_codes'))).not.toContain(code);
+    const result = (await exchange(acme.tenantId, code)).json<SignInResult>();
+    expect(result).toMatchObject({ agentId: mia.agentId, memberName: 'Mia' });
+    const claims = await verify(result.token);
+    expect([claims.exp - claims.iat, claims.surfaces, claims.sub]).toEqual([8 * 3600, ['web'], mia.memberId]);
+  });
+
+  it('works once, also when it is used twenty times at once', async () => {
+    const code = await linkCode('wp-1');
+    const answers = await Promise.all(Array.from({ length: 20 }, () => exchange(acme.tenantId, code)));
+    expect(answers.filter((answer) => answer.statusCode === 200)).toHaveLength(1);
+    const refused = answers.find((answer) => answer.statusCode !== 200)!;
+    expect(refused.json()).toMatchObject({ status: 401, code: 'sign-in-code-invalid' });
+  });
+
+  it('is of no use elsewhere, later, or without the proxy credential', async () => {
+    const code = await linkCode('wp-1');
+    expect((await exchange(other.tenantId, code)).json()).toMatchObject({ code: 'sign-in-code-invalid' });
+    expect((await exchange(acme.tenantId, `${code}x`)).json()).toMatchObject({ code: 'sign-in-code-invalid' });
+    expect(
+      (await call('POST', '/internal/sign-in/exchange', acme.key, { tenantId: acme.tenantId, code })).statusCode,
+    ).toBe(401);
+    test.clock.advance(600_001);
+    expect((await exchange(acme.tenantId, code)).json()).toMatchObject({ code: 'sign-in-code-invalid' });
+  });
+});
