@@ -9,7 +9,6 @@ export interface StackOptions {
   help: boolean;
   rest: string[];
 }
-export declare const COMMANDS: readonly string[];
 export declare const HELP: string;
 export declare function parseArguments(
   argv: readonly string[],

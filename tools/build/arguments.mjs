@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 
-export const COMMANDS = ['start', 'stop', 'status', 'reset', 'demo'];
+const COMMANDS = ['start', 'stop', 'status', 'reset', 'demo'];
 
 export const HELP = `Wirebot on this machine
 

@@ -3,7 +3,7 @@ const paint = (code, text) => (coloured ? `\u001b[${code}m${text}\u001b[0m` : te
 const LABEL_WIDTH = 52;
 
 /** `0.6 s`, `12 s`. */
-export const seconds = (milliseconds) => `${(milliseconds / 1000).toFixed(milliseconds < 9_950 ? 1 : 0)} s`;
+const seconds = (milliseconds) => `${(milliseconds / 1000).toFixed(milliseconds < 9_950 ? 1 : 0)} s`;
 
 /** A finished step on one line, with what it took since `startedAt` (performance.now()). */
 export function done(label, startedAt) {

@@ -157,7 +157,7 @@ async function setUp({ env, paths, console, signal }: StartContext, facts: Stack
     } catch (error) {
       signal.throwIfAborted();
       const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string };
-      const said = `${stdout}\n${stderr}`.trim().split('\n').slice(-8).join('\n');
+      const said = `${stdout}\n${stderr}`.trim().split('\n').slice(-15).join('\n');
       throw new StackError(
         'setup-failed',
         `The first data could not be written:\n${said || (error as Error).message}`,

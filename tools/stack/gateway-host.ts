@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { defaultSecretsRoot, type GatewayDriver } from '#libs/drivers/core';
 import { DockerDriver } from '#libs/drivers/docker';
 import { ProcessDriver } from '#libs/drivers/process';
@@ -9,13 +9,14 @@ import { findEngine, type OwnEngine, startEngine, stopEngine } from '../docker/e
 import { installEngine } from '../docker/engine-install.js';
 import { ensureGatewayImage } from '../docker/gateway-image.js';
 import type { StackConsole } from './console.js';
-import { built, ROOT, type StackPaths } from './paths.js';
+import { built, type StackPaths } from './paths.js';
 import type { GatewayPorts } from './ports.js';
 import type { HostRecord } from './run-file.js';
 import { StackError } from './stack-error.js';
 
-/** Gateways run as this user in containers; it exists in the image and owns nothing on a usual host. */
-const CONTAINER_USER = { uid: 10_001, gid: 10_001 };
+/** Gateways run as this user in containers: one that owns nothing on a usual host; without root only the own user can be given folders. */
+const CONTAINER_USER =
+  process.getuid?.() === 0 ? { uid: 10_001, gid: 10_001 } : { uid: process.getuid!(), gid: process.getgid!() };
 const STOP = { graceSeconds: 25, perCall: 60_000, all: 120_000 } as const;
 const DEVELOPMENT_ONLY =
   'Gateways run as plain processes of this user, without isolation from each other or from the platform: for development only.';
@@ -76,9 +77,12 @@ export async function bringUpEngine(
 export const stopOwnEngine = (instance: string, paths: StackPaths, onSay: (line: string) => void): Promise<void> =>
   stopEngine(ownEngine(instance, paths, onSay));
 
-/** Deletes what an instance left in memory: secrets of gateways, and the engine's run directory beside them. */
-export const removeRunDirectory = async (instance: string): Promise<void> =>
-  rm(dirname(await defaultSecretsRoot(instance)), { recursive: true, force: true });
+/** Deletes what an instance left in memory: secrets of gateways, and the run directory of its engine. */
+export async function removeRunDirectories(instance: string): Promise<void> {
+  const secrets = dirname(await defaultSecretsRoot(instance));
+  for (const directory of new Set([secrets, `/run/wirebot-${instance}`]))
+    await rm(directory, { recursive: true, force: true });
+}
 
 /** What a gateway is started from: the image's id, or the bundle for processes. */
 export async function gatewayImage(
@@ -91,7 +95,6 @@ export async function gatewayImage(
   return ensureGatewayImage({
     socketPath: host.socketPath,
     bundleDir: built('gateway'),
-    dockerDir: join(ROOT, 'tools', 'docker'),
     ...(env['NODE_IMAGE'] ? { nodeImage: env['NODE_IMAGE'] } : {}),
     onSay,
   });

@@ -16,6 +16,6 @@ In another terminal:
   npm run demo
   curl -X PUT ${stack.controlPlane.url}/v1/members/ada \\
     -H "Authorization: Bearer $(node -p "require('${paths.stack}').tenant.apiKey")" \\
-    -H 'Content-Type: application/json' -d '{"email":"ada@example.com","name":"Ada","tier":"member"}'
+    -H 'Content-Type: application/json' -d '{"email":"ada@example.com","name":"Ada","tier":"wire"}'
 `;
 }

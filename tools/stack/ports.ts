@@ -16,7 +16,7 @@ export interface GatewayPorts {
   readonly to: number;
 }
 
-export const FIRST_PORT = 4100;
+const FIRST_PORT = 4100;
 const TRIES = 200;
 /** Blocks of gateway ports, below the range that systems hand out to outgoing connections. */
 const BLOCK = 1_000;

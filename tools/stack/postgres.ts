@@ -83,7 +83,7 @@ export async function stopPostgres(dataDir: string): Promise<boolean> {
   return running !== undefined;
 }
 
-export const connectionUrl = (socketDir: string, database: string): string =>
+const connectionUrl = (socketDir: string, database: string): string =>
   `postgresql://${USER}@localhost/${encodeURIComponent(database)}?host=${encodeURIComponent(socketDir)}`;
 
 async function launch(options: PostgresOptions, directory: string, logFile: string) {

@@ -3,7 +3,7 @@ import { createInterface } from 'node:readline/promises';
 import type { StackOptions } from '../build/arguments.mjs';
 import { tryClaim } from './claim.js';
 import type { StackConsole } from './console.js';
-import { bringUpEngine, driverFor, removeGateways, removeRunDirectory, stopOwnEngine } from './gateway-host.js';
+import { bringUpEngine, driverFor, removeGateways, removeRunDirectories, stopOwnEngine } from './gateway-host.js';
 import { resetDatabase } from './migrations.js';
 import { readOptional } from './optional-file.js';
 import { stackPaths, type StackPaths } from './paths.js';
@@ -61,5 +61,5 @@ async function resetHost(host: HostRecord, instance: string, paths: StackPaths, 
     () => removeGateways(driver, host, instance),
   );
   if (host.driver === 'docker' && host.ownEngine) await stopOwnEngine(instance, paths, console.note);
-  await removeRunDirectory(instance);
+  await removeRunDirectories(instance);
 }

@@ -6,7 +6,7 @@ import { ensurePrivateDirectory } from './private-directory.js';
 import { StackError } from './stack-error.js';
 
 /** Replaces the file in one step, mode 600: readers see the old content or the new one. */
-export async function writePrivate(path: string, text: string): Promise<void> {
+async function writePrivate(path: string, text: string): Promise<void> {
   const next = await writeBeside(path, text);
   await rename(next, path);
 }

@@ -5,7 +5,7 @@ import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import { delay } from '#libs/kernel';
 import { findEngine } from '../../docker/engine.js';
-import { bringUpEngine, gatewayImage, removeRunDirectory, stopOwnEngine } from '../gateway-host.js';
+import { bringUpEngine, gatewayImage, removeRunDirectories, stopOwnEngine } from '../gateway-host.js';
 import { openLog } from '../log-file.js';
 import { stackPaths } from '../paths.js';
 import { startPostgres } from '../postgres.js';
@@ -77,7 +77,7 @@ async function provideEngine(bed: TestBed): Promise<string> {
   if (process.getuid?.() !== 0)
     throw new StackError('engine-missing', 'no Docker Engine answers, and starting one needs root');
   const paths = stackPaths(bed.directory);
-  bed.cleanups.push(() => removeRunDirectory(bed.instance));
+  bed.cleanups.push(() => removeRunDirectories(bed.instance));
   bed.cleanups.push(() => stopOwnEngine(bed.instance, paths, bed.say));
   return (await bringUpEngine(bed.instance, paths, bed.say)).socketPath;
 }
