@@ -3,7 +3,7 @@ import { constants } from 'node:fs';
 import { access, readFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
-import type { Say } from './engine.js';
+import type { Say } from './say.js';
 
 const run = promisify(execFile);
 /** Milliseconds for one apt-get call; 12 s is usual. */

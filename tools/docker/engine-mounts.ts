@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
-import type { Say } from './engine.js';
+import type { Say } from './say.js';
 
 const run = promisify(execFile);
 

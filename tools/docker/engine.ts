@@ -8,8 +8,7 @@ import { delay } from '#libs/kernel';
 import Docker from 'dockerode';
 import { engineAnswers } from './engine-ping.js';
 import { unmountBelow } from './engine-mounts.js';
-
-export type Say = (line: string) => void;
+import type { Say } from './say.js';
 
 export interface OwnEngine {
   /** Names the engine's folder under /run; the same value as WIREBOT_INSTANCE. */

@@ -3,7 +3,7 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import Docker from 'dockerode';
-import type { Say } from './engine.js';
+import type { Say } from './say.js';
 import { type ContextFile, hashOf, hashOfFiles, tarOf } from './image-context.js';
 import { findImage, untilDone } from './image-engine.js';
 import { ensureNodeBaseImage } from './node-base-image.js';

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { promisify } from 'node:util';
 import type Docker from 'dockerode';
-import type { Say } from './engine.js';
+import type { Say } from './say.js';
 import { findImage, untilDone } from './image-engine.js';
 import { type ContextFile, hashOfFiles, tarOf } from './image-context.js';
 
