@@ -16,7 +16,7 @@ async function createDriver(config: ControlPlaneConfig): Promise<GatewayDriver> 
   };
   if (config.driver === 'process') {
     const { ProcessDriver } = await import('#libs/drivers/process');
-    return new ProcessDriver({ ...places, runRoot: join(config.dataDir, 'gateway-runs'), nodePath: process.execPath });
+    return new ProcessDriver({ ...places, runRoot: join(config.dataDir, 'run'), nodePath: process.execPath });
   }
   const { DockerDriver } = await import('#libs/drivers/docker');
   const user = process.getuid?.() === 0 ? CONTAINER_USER : { uid: process.getuid!(), gid: process.getgid!() };

@@ -40,8 +40,19 @@ export class WirebotRuntime extends GatewayRuntime {
 
   async copyAgent(from: GatewayEndpoint, to: GatewayEndpoint, agentId: string, signal: AbortSignal): Promise<ArchiveManifest> {
     const path = `/control/agents/${agentId}/archive`;
-    const source = await this.#call(from, { method: 'GET', path, timeout: TRANSFER_TIMEOUT, signal });
+    const source = await this.#export(from, path, signal);
+    // An agent's folder is made when it first speaks: one that never did has nothing to carry.
+    if (!source) return { agentId, createdAt: new Date().toISOString(), files: [] };
     return this.#json(to, { method: 'PUT', path, body: source, type: 'application/x-tar', timeout: TRANSFER_TIMEOUT, signal });
+  }
+
+  async #export(from: GatewayEndpoint, path: string, signal: AbortSignal): Promise<Dispatcher.ResponseData['body'] | undefined> {
+    try {
+      return await this.#call(from, { method: 'GET', path, timeout: TRANSFER_TIMEOUT, signal });
+    } catch (error) {
+      if (error instanceof RuntimeError && error.code === 'agent-not-found') return undefined;
+      throw error;
+    }
   }
 
   async removeAgent(at: GatewayEndpoint, agentId: string, signal: AbortSignal): Promise<void> {
