@@ -98,6 +98,7 @@ describe('RouteFeedClient', () => {
     answer = (res, connect) => res.write(line(snapshot({ version: connect })));
     follow({ silence: 100 });
     await until(() => table.position?.version === 3);
+    expect(connects).toBe(3);
   });
 
   it('reconnects when the other side ends, refuses or is not there, and says so once', async () => {

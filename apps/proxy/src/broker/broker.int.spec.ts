@@ -1,5 +1,5 @@
 import { startModelApi, type ModelApi } from '#libs/testing';
-import Anthropic from '@anthropic-ai/sdk';
+import Anthropic, { AuthenticationError } from '@anthropic-ai/sdk';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -110,6 +110,7 @@ describe('the model broker', () => {
     await answer.body!.getReader().read();
     abort.abort();
     await until(() => api.requests[count]!.aborted);
+    expect(api.requests).toHaveLength(count + 1);
   });
 
   it.each([
@@ -134,9 +135,7 @@ describe('the model broker', () => {
   });
 
   it("raises the SDK's own kind of error", async () => {
-    await expect(client('wbk_agt_x_nothing00').messages.create(hello)).rejects.toBeInstanceOf(
-      Anthropic.AuthenticationError,
-    );
+    await expect(client('wbk_agt_x_nothing00').messages.create(hello)).rejects.toBeInstanceOf(AuthenticationError);
   });
 
   it("offers the wanted paths only, and only of the agent's own provider", async () => {

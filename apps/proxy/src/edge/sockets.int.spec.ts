@@ -172,7 +172,7 @@ describe('draining', () => {
     expect(await code).toBe(1001);
     clearInterval(chatter);
     expect(whole % size).toBe(0);
-    await expect(fetch(`${own.url}/health`)).rejects.toThrow();
+    await expect(fetch(`${own.url}/health`)).rejects.toThrow('fetch failed');
     finish!();
     expect(await answer.text()).toBe('first last');
     await stopped;
