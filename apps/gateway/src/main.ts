@@ -2,6 +2,7 @@ import { SortableIds, SystemClock } from '#libs/kernel';
 import { ModelRouter } from '#libs/providers';
 import { createLogger } from '#libs/telemetry';
 import { mkdirSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { Gateway } from './agents/gateway.js';
 import { ModelEndpoints } from './chat/model-endpoints.js';
@@ -70,7 +71,9 @@ async function start(): Promise<void> {
   }
   await control.listen({ host: environment.host, port: environment.controlPort });
   await main.listen({ host: environment.host, port: environment.port });
-  logger.info({ port: environment.port, controlPort: environment.controlPort, state: gateway.state }, 'listening');
+  // As bound: a configured port of 0 means any free one.
+  const [port, controlPort] = [main, control].map((app) => (app.server.address() as AddressInfo).port);
+  logger.info({ port, controlPort, state: gateway.state }, 'listening');
   await gateway.resume();
 }
 

@@ -20,7 +20,8 @@ export interface ModelApiOptions {
 
 /**
  * A model provider's double: a real HTTP server that speaks Anthropic's Messages API (`POST /v1/messages`) and the
- * OpenAI-compatible chat completions (`POST /v1/chat/completions`), streaming and not.
+ * OpenAI-compatible chat completions (`POST /v1/chat/completions`), streaming and not; both also below `/anthropic` and
+ * `/openai`, as the model broker has them.
  *
  * The default answer is `Answer to "<last user text>" (message <number of messages sent>).`, so that a test can see
  * what the agent remembered. What a request is answered with, first match wins: `enqueue`, directives in the last user
@@ -147,7 +148,8 @@ async function serveModel(
 }
 
 async function route(state: State, incoming: IncomingMessage, response: ServerResponse): Promise<void> {
-  const path = (incoming.url ?? '/').split('?')[0];
+  // The model broker's prefixes, so that a gateway can be pointed here directly.
+  const path = (incoming.url ?? '/').split('?')[0]!.replace(/^\/(anthropic|openai)(?=\/v1\/)/, '');
   if (incoming.method === 'POST' && path === '/v1/messages') return serveModel(state, 'anthropic', incoming, response);
   if (incoming.method === 'POST' && path === '/v1/chat/completions')
     return serveModel(state, 'openai', incoming, response);

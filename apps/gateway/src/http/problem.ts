@@ -36,6 +36,8 @@ export function sendProblem(reply: FastifyReply, error: unknown, instance: strin
 export function answerProblems(app: FastifyInstance, logger: Logger, bodyLimit: number): void {
   const instanceOf = (request: FastifyRequest) => request.url.split('?')[0]!;
   app.setErrorHandler((error, request, reply) => {
+    // The client has gone: nobody reads an answer, and nothing is wrong with us.
+    if (reply.raw.destroyed) return reply;
     const known = translate(error, bodyLimit);
     const status = known instanceof DomainError ? statusOf(known.kind) : 500;
     if (status === 500)
