@@ -20,7 +20,12 @@ export class Api {
     private readonly key = stack.tenant.apiKey,
   ) {}
 
-  async call<T>(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer<T>> {
+  async call<T>(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Record<string, string> = {},
+  ): Promise<Answer<T>> {
     const response = await fetch(this.stack.controlPlane.url + path, {
       method,
       headers: {
@@ -69,7 +74,8 @@ export class Api {
 
   async token(externalId: string): Promise<TokenView> {
     const answer = await this.call<TokenView>('POST', '/v1/tokens', { member: externalId, surface: 'web' });
-    if (answer.status !== 201) throw new Error(`POST /v1/tokens answered ${answer.status}: ${JSON.stringify(answer.body)}`);
+    if (answer.status !== 201)
+      throw new Error(`POST /v1/tokens answered ${answer.status}: ${JSON.stringify(answer.body)}`);
     return answer.body;
   }
 }

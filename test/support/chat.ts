@@ -12,7 +12,10 @@ export interface HttpAnswer<T> {
 export async function http<T>(token: TokenView, method: string, path: string, body?: unknown): Promise<HttpAnswer<T>> {
   const response = await fetch(token.url + path, {
     method,
-    headers: { authorization: `Bearer ${token.token}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+    headers: {
+      authorization: `Bearer ${token.token}`,
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    },
     body: body === undefined ? null : JSON.stringify(body),
     signal: AbortSignal.timeout(60_000),
   });
@@ -21,7 +24,11 @@ export async function http<T>(token: TokenView, method: string, path: string, bo
 }
 
 /** POST /chat; waits within bounds while the agent moves or its gateway comes back (503). */
-export async function chat(token: TokenView, text: string, more: { session?: string; idempotencyKey?: string } = {}): Promise<ChatAnswer> {
+export async function chat(
+  token: TokenView,
+  text: string,
+  more: { session?: string; idempotencyKey?: string } = {},
+): Promise<ChatAnswer> {
   const body = { text, idempotencyKey: randomUUID(), ...more };
   for (let attempt = 0; attempt < 100; attempt += 1) {
     const answer = await http<ChatAnswer>(token, 'POST', '/chat', body).catch(() => ({ status: 503, body: undefined }));
@@ -60,7 +67,9 @@ export class ChatSocket {
     const chatSocket = new ChatSocket(socket);
     await new Promise<void>((resolve, reject) => {
       socket.once('open', () => resolve());
-      socket.once('unexpected-response', (_request, response) => reject(new Error(`upgrade answered ${response.statusCode}`)));
+      socket.once('unexpected-response', (_request, response) =>
+        reject(new Error(`upgrade answered ${response.statusCode}`)),
+      );
       socket.once('error', reject);
     });
     chatSocket.send({ type: 'connect', id: '1', ...(resume ? { resume } : {}) });
@@ -81,7 +90,8 @@ export class ChatSocket {
     for (;;) {
       const found = this.frames.find(matches);
       if (found) return found as T;
-      if (this.closed) throw new Error(`the socket closed with ${this.closed.code}; frames: ${JSON.stringify(this.frames)}`);
+      if (this.closed)
+        throw new Error(`the socket closed with ${this.closed.code}; frames: ${JSON.stringify(this.frames)}`);
       const left = end - Date.now();
       if (left <= 0) throw new Error(`no such frame in ${limitMs} ms; frames: ${JSON.stringify(this.frames)}`);
       await Promise.race([new Promise<void>((resolve) => this.#watchers.add(resolve)), delay(left)]);

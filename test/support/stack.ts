@@ -66,14 +66,24 @@ export class TestStack {
   async up(): Promise<void> {
     const started = Date.now();
     this.#output = '';
-    const options = { command: 'start', driver: this.options.driver, port: this.port, dataDir: this.dataDir, yes: true, json: false, help: false, rest: [] };
+    const options = {
+      command: 'start',
+      driver: this.options.driver,
+      port: this.port,
+      dataDir: this.dataDir,
+      yes: true,
+      json: false,
+      help: false,
+      rest: [],
+    };
     const child = spawn(process.execPath, [MAIN, JSON.stringify(options)], {
       cwd: ROOT,
       env: this.#environment(),
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#supervisor = child;
-    for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => (this.#output += chunk.toString()));
+    for (const stream of [child.stdout, child.stderr])
+      stream?.on('data', (chunk: Buffer) => (this.#output += chunk.toString()));
     for (;;) {
       const text = await readFile(join(this.dataDir, 'stack.json'), 'utf8').catch(() => undefined);
       if (text) {
@@ -132,7 +142,11 @@ export class TestStack {
   async dispose(): Promise<void> {
     await this.down().catch(() => undefined);
     const options = { command: 'reset', dataDir: this.dataDir, yes: true, json: false, help: false, rest: [] };
-    const child = spawn(process.execPath, [MAIN, JSON.stringify(options)], { cwd: ROOT, env: this.#environment(), stdio: 'ignore' });
+    const child = spawn(process.execPath, [MAIN, JSON.stringify(options)], {
+      cwd: ROOT,
+      env: this.#environment(),
+      stdio: 'ignore',
+    });
     await once(child, 'exit');
     await this.database.drop();
     await rm(this.dataDir, { recursive: true, force: true });
@@ -147,7 +161,10 @@ export class TestStack {
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
     const ended = once(child, 'exit');
     child.kill(signal);
-    await Promise.race([ended, delay(limit).then(() => Promise.reject(new Error(`the stack did not stop:\n${this.#output}`)))]);
+    await Promise.race([
+      ended,
+      delay(limit).then(() => Promise.reject(new Error(`the stack did not stop:\n${this.#output}`))),
+    ]);
   }
 
   #environment(): NodeJS.ProcessEnv {

@@ -39,7 +39,18 @@ const clientAs = (role: string, options: DatabaseOptions): PrismaClient =>
   });
 
 /** Prisma codes that mean: the server is away, not: the query is wrong. */
-const AWAY = new Set(['P1001', 'P1002', 'P1008', 'P1017', 'P2024', 'ECONNREFUSED', 'ECONNRESET', 'ENOENT', '57P01', '57P03']);
+const AWAY = new Set([
+  'P1001',
+  'P1002',
+  'P1008',
+  'P1017',
+  'P2024',
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ENOENT',
+  '57P01',
+  '57P03',
+]);
 
 const isAway = (error: unknown): boolean => {
   for (let at = error; at instanceof Object; at = (at as { cause?: unknown }).cause) {

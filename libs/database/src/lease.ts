@@ -35,7 +35,12 @@ export async function takeLease(
 }
 
 /** Extends a lease that is still ours; false means it was lost and the holder must stop. */
-export async function renewLease(database: Database, table: LeasedTable, lease: Lease, seconds: number): Promise<boolean> {
+export async function renewLease(
+  database: Database,
+  table: LeasedTable,
+  lease: Lease,
+  seconds: number,
+): Promise<boolean> {
   const count = await database.raw.$executeRawUnsafe(
     `UPDATE "${table}" SET lease_until = now() + make_interval(secs => $3) WHERE id = $1 AND fence = $2`,
     lease.id,

@@ -27,7 +27,10 @@ export const SURFACES = [
 export type Surface = (typeof SURFACES)[number];
 
 /** Messages an hour and open sessions by mode (product.md, "Trust modes"); null means no limit. */
-export const MODE_LIMITS: Record<TrustMode, { readonly messagesPerHour: number | null; readonly sessions: number | null }> = {
+export const MODE_LIMITS: Record<
+  TrustMode,
+  { readonly messagesPerHour: number | null; readonly sessions: number | null }
+> = {
   0: { messagesPerHour: 5, sessions: 1 },
   1: { messagesPerHour: 50, sessions: 3 },
   2: { messagesPerHour: 200, sessions: 10 },

@@ -50,7 +50,10 @@ const tier = (
 const ALL_CHANNELS = ['web', 'discord', 'telegram', 'slack', 'sms', 'voice', 'whatsapp'] as const;
 
 /** The two ready-made tier sets (product.md, "Default tiers"). A tenant copies one and edits it. */
-export const TIER_TEMPLATES: Record<'network' | 'standalone', { readonly name: string; readonly tiers: readonly TierDefinition[] }> = {
+export const TIER_TEMPLATES: Record<
+  'network' | 'standalone',
+  { readonly name: string; readonly tiers: readonly TierDefinition[] }
+> = {
   network: {
     name: 'Network',
     tiers: [

@@ -54,7 +54,8 @@ export class AgentMover {
     const source = agent.gateway!;
     const target = agent.targetGateway!;
     if (agent.phase !== 'moving') return this.#enter(agent, lease);
-    if (agent.desiredState !== 'active' || target.kind !== agent.desiredKind) return this.#abandon(agent, lease, target);
+    if (agent.desiredState !== 'active' || target.kind !== agent.desiredKind)
+      return this.#abandon(agent, lease, target);
     if (target.phase === 'failed') return this.#targetFailed(agent, lease, source, target);
     if (target.phase !== 'ready') return this.#awaitTarget(agent, lease, target);
     if (source.desiredState === 'stopped') return this.#startSource(lease, source);
@@ -155,7 +156,9 @@ export class AgentMover {
     await this.resources.asAgent(lease, async (tx) => {
       const condition = { type: 'Moved', status: false, reason: code, message };
       // Detached already: the old gateway takes it back, else nobody would answer until the next try.
-      const back = agent.attachedTo ? {} : { attachedTo: source.id, attachedGeneration: await this.resources.bumpConfig(tx, source.id) };
+      const back = agent.attachedTo
+        ? {}
+        : { attachedTo: source.id, attachedGeneration: await this.resources.bumpConfig(tx, source.id) };
       const data = { targetGatewayId: null, failures: { increment: 1 }, ...back };
       await this.resources.changeAgent(tx, agent, { phase: 'failed', condition, data });
       await this.routes.publish(tx, agent, source, 'live', lease.fence);

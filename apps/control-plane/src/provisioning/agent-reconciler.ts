@@ -96,7 +96,12 @@ export class AgentReconciler {
   }
 
   /** A gateway that cannot be made: say so, and when it never held this agent, give the reservation back. */
-  async #gatewayFailed(agent: AgentRecord, lease: Lease, code = 'gateway-failed', message = 'The gateway failed.'): Promise<Outcome> {
+  async #gatewayFailed(
+    agent: AgentRecord,
+    lease: Lease,
+    code = 'gateway-failed',
+    message = 'The gateway failed.',
+  ): Promise<Outcome> {
     const gateway = agent.gateway!;
     const neverUsed = agent.attachedGeneration === null && gateway.observedConfig === 0n;
     await this.resources.asAgent(lease, async (tx) => {
@@ -123,7 +128,10 @@ export class AgentReconciler {
     }
     await this.resources.asAgent(lease, async (tx) => {
       const attachedGeneration = await this.resources.bumpConfig(tx, gatewayId);
-      await this.resources.changeAgent(tx, agent, { phase: 'attaching', data: { attachedTo: gatewayId, attachedGeneration } });
+      await this.resources.changeAgent(tx, agent, {
+        phase: 'attaching',
+        data: { attachedTo: gatewayId, attachedGeneration },
+      });
       await this.operations.progress(tx, agent.id, 'attach');
     });
     await this.waker.wake('gateway', gatewayId);
@@ -148,7 +156,11 @@ export class AgentReconciler {
       const condition = { type: 'Ready', status: true, reason: 'serving', message: 'The agent answers.' };
       const data = { failures: 0, observedGeneration: agent.generation };
       await this.resources.changeAgent(tx, agent, { phase: 'ready', condition, data });
-      if (!moved) await this.operations.succeed(tx, agent.id, agent.generation, { agentId: agent.id, gatewayId: agent.gatewayId });
+      if (!moved)
+        await this.operations.succeed(tx, agent.id, agent.generation, {
+          agentId: agent.id,
+          gatewayId: agent.gatewayId,
+        });
     });
     await this.routes.announce();
     return moved ? again : settled;
@@ -159,9 +171,14 @@ export class AgentReconciler {
     const condition = { type: 'Ready', status: false, reason: failure.code, message: failure.message };
     await this.resources.asAgent(lease, async (tx) => {
       const data = { failures: { increment: 1 } };
-      if (failure.retryable || agent.phase === 'ready') await this.resources.changeAgent(tx, agent, { condition, data });
+      if (failure.retryable || agent.phase === 'ready')
+        await this.resources.changeAgent(tx, agent, { condition, data });
       else {
-        await this.resources.changeAgent(tx, agent, { phase: agent.phase === 'pending' ? 'placing' : 'failed', condition, data });
+        await this.resources.changeAgent(tx, agent, {
+          phase: agent.phase === 'pending' ? 'placing' : 'failed',
+          condition,
+          data,
+        });
       }
       if (!failure.retryable) await this.operations.fail(tx, agent.id, failure.code, failure.message);
     });

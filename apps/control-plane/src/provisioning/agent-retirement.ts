@@ -88,7 +88,10 @@ export class AgentRetirement {
     await this.resources.asAgent(lease, async (tx) => {
       await this.operations.progress(tx, agent.id, 'erase');
       if (gateway?.kind === 'dedicated') await this.resources.wantGateway(tx, gateway.id, 'deleted');
-      await this.resources.changeAgent(tx, agent, { phase: 'deleted', data: { gatewayId: null, observedGeneration: agent.generation } });
+      await this.resources.changeAgent(tx, agent, {
+        phase: 'deleted',
+        data: { gatewayId: null, observedGeneration: agent.generation },
+      });
       await this.#anonymise(tx, agent);
       await this.operations.succeed(tx, agent.id, agent.generation, { agentId: agent.id });
     });

@@ -1,7 +1,13 @@
 import { Injectable } from '@nestjs/common';
 import { ControlPlaneConfig } from '#libs/config';
 import type { Lease } from '#libs/database';
-import { DriverError, type GatewayAddress, GatewayDriver, type GatewaySpec, type GatewayState } from '#libs/drivers/core';
+import {
+  DriverError,
+  type GatewayAddress,
+  GatewayDriver,
+  type GatewaySpec,
+  type GatewayState,
+} from '#libs/drivers/core';
 import { backoff, Clock, deadline, delay } from '#libs/kernel';
 import { type GatewayEndpoint, GatewayRuntime } from '#libs/runtimes/core';
 import type { TierResources } from '#libs/trust';
@@ -119,7 +125,12 @@ export class GatewayReconciler {
     return waitFor(RECHECK_MS);
   }
 
-  async #configure(gateway: GatewayRecord, endpoint: GatewayEndpoint, lease: Lease, signal: AbortSignal): Promise<void> {
+  async #configure(
+    gateway: GatewayRecord,
+    endpoint: GatewayEndpoint,
+    lease: Lease,
+    signal: AbortSignal,
+  ): Promise<void> {
     const brokerUrl = await this.hosts.brokerUrl(signal);
     const { config, secrets } = await this.compiler.compile(gateway.id, lease.fence, brokerUrl);
     await this.driver.writeSecrets(gateway.id, secrets, signal);
@@ -141,7 +152,12 @@ export class GatewayReconciler {
   async #notYet(gateway: GatewayRecord, lease: Lease): Promise<Outcome> {
     const age = this.clock.now().getTime() - gateway.phaseSince.getTime();
     if (gateway.phase !== 'starting') {
-      const condition = { type: 'Ready', status: false, reason: 'not-answering', message: 'The gateway runs but does not answer.' };
+      const condition = {
+        type: 'Ready',
+        status: false,
+        reason: 'not-answering',
+        message: 'The gateway runs but does not answer.',
+      };
       await this.#save(gateway, lease, { phase: 'starting', condition });
       return waitFor(0);
     }
@@ -159,7 +175,12 @@ export class GatewayReconciler {
       return again;
     }
     await this.driver.stop(gateway.id, STOP_GRACE_SECONDS, signal);
-    const condition = { type: 'Ready', status: false, reason: 'stopped', message: 'Stopped on purpose; its state is kept.' };
+    const condition = {
+      type: 'Ready',
+      status: false,
+      reason: 'stopped',
+      message: 'Stopped on purpose; its state is kept.',
+    };
     await this.#settle(gateway, lease, { phase: 'suspended', condition, data: { failures: 0 } });
     return settled;
   }
@@ -194,7 +215,11 @@ export class GatewayReconciler {
   async #backOff(gateway: GatewayRecord, lease: Lease, failure: Failure): Promise<Outcome> {
     const condition = { type: 'Ready', status: false, reason: failure.code, message: failure.message };
     const failing = !failure.retryable && gateway.phase !== 'deleting';
-    const changes: GatewayChanges = { condition, data: { failures: { increment: 1 } }, ...(failing ? { phase: 'failed' } : {}) };
+    const changes: GatewayChanges = {
+      condition,
+      data: { failures: { increment: 1 } },
+      ...(failing ? { phase: 'failed' } : {}),
+    };
     await this.#settle(gateway, lease, changes);
     return waitFor(failing ? backoff(gateway.failures, 30_000, 300_000) : backoff(gateway.failures, 500, 15_000));
   }

@@ -69,7 +69,9 @@ export class Housekeeping {
     const agent = agentId ? await this.database.raw.agent.findUnique({ where: { id: agentId }, include }) : null;
     const candidates = [agent?.targetGateway, agent?.gateway, agent];
     for (const row of candidates) {
-      const bad = conditionsOf(row?.conditions).find((condition) => !condition.status && condition.reason !== 'inactive');
+      const bad = conditionsOf(row?.conditions).find(
+        (condition) => !condition.status && condition.reason !== 'inactive',
+      );
       if (bad) return { code: bad.reason, message: `${bad.message} It is still tried in the background.` };
     }
     const message = `Not finished within ${this.config.operationDeadlineSeconds} s. It is still tried in the background.`;
@@ -81,7 +83,10 @@ export class Housekeeping {
     const inventory = await this.driver.list(signal);
     if (inventory.length === 0) return;
     const ids = inventory.map((entry) => entry.id);
-    const rows = await this.database.raw.gateway.findMany({ where: { id: { in: ids } }, select: { id: true, phase: true } });
+    const rows = await this.database.raw.gateway.findMany({
+      where: { id: { in: ids } },
+      select: { id: true, phase: true },
+    });
     const wanted = new Set(rows.filter((row) => row.phase !== 'deleted').map((row) => row.id));
     for (const entry of inventory) {
       if (wanted.has(entry.id)) continue;

@@ -3,15 +3,7 @@
  * both. `null` is a phase that may last for ever.
  */
 export type GatewayPhase =
-  | 'pending'
-  | 'creating'
-  | 'starting'
-  | 'ready'
-  | 'draining'
-  | 'suspended'
-  | 'failed'
-  | 'deleting'
-  | 'deleted';
+  'pending' | 'creating' | 'starting' | 'ready' | 'draining' | 'suspended' | 'failed' | 'deleting' | 'deleted';
 
 export type AgentPhase =
   | 'pending'
@@ -36,11 +28,23 @@ export interface PhaseRule<P extends string> {
 export const GATEWAY_PHASES: Readonly<Record<GatewayPhase, PhaseRule<GatewayPhase>>> = {
   pending: { owner: 'gateway-reconciler', timeoutSeconds: 60, next: ['creating', 'failed', 'suspended', 'deleting'] },
   creating: { owner: 'gateway-reconciler', timeoutSeconds: 120, next: ['starting', 'failed', 'draining', 'deleting'] },
-  starting: { owner: 'gateway-reconciler', timeoutSeconds: 60, next: ['ready', 'creating', 'failed', 'draining', 'deleting'] },
-  ready: { owner: 'gateway-reconciler', timeoutSeconds: null, next: ['creating', 'starting', 'draining', 'deleting', 'failed'] },
+  starting: {
+    owner: 'gateway-reconciler',
+    timeoutSeconds: 60,
+    next: ['ready', 'creating', 'failed', 'draining', 'deleting'],
+  },
+  ready: {
+    owner: 'gateway-reconciler',
+    timeoutSeconds: null,
+    next: ['creating', 'starting', 'draining', 'deleting', 'failed'],
+  },
   draining: { owner: 'gateway-reconciler', timeoutSeconds: 60, next: ['suspended', 'failed', 'creating', 'deleting'] },
   suspended: { owner: 'nobody', timeoutSeconds: null, next: ['creating', 'deleting', 'failed'] },
-  failed: { owner: 'gateway-reconciler', timeoutSeconds: 300, next: ['creating', 'starting', 'draining', 'suspended', 'deleting'] },
+  failed: {
+    owner: 'gateway-reconciler',
+    timeoutSeconds: 300,
+    next: ['creating', 'starting', 'draining', 'suspended', 'deleting'],
+  },
   deleting: { owner: 'gateway-reconciler', timeoutSeconds: 120, next: ['deleted', 'failed'] },
   deleted: { owner: 'nobody', timeoutSeconds: null, next: [] },
 };
@@ -48,10 +52,26 @@ export const GATEWAY_PHASES: Readonly<Record<GatewayPhase, PhaseRule<GatewayPhas
 export const AGENT_PHASES: Readonly<Record<AgentPhase, PhaseRule<AgentPhase>>> = {
   pending: { owner: 'agent-reconciler', timeoutSeconds: 60, next: ['placing', 'detaching', 'erasing'] },
   placing: { owner: 'agent-reconciler', timeoutSeconds: 60, next: ['waiting', 'failed', 'detaching', 'erasing'] },
-  waiting: { owner: 'agent-reconciler', timeoutSeconds: 300, next: ['attaching', 'failed', 'placing', 'moving', 'detaching', 'erasing'] },
-  attaching: { owner: 'agent-reconciler', timeoutSeconds: 60, next: ['ready', 'waiting', 'failed', 'moving', 'detaching', 'erasing'] },
-  ready: { owner: 'agent-reconciler', timeoutSeconds: null, next: ['waiting', 'attaching', 'moving', 'detaching', 'failed', 'erasing'] },
-  moving: { owner: 'agent-reconciler', timeoutSeconds: 900, next: ['attaching', 'waiting', 'ready', 'failed', 'detaching', 'erasing'] },
+  waiting: {
+    owner: 'agent-reconciler',
+    timeoutSeconds: 300,
+    next: ['attaching', 'failed', 'placing', 'moving', 'detaching', 'erasing'],
+  },
+  attaching: {
+    owner: 'agent-reconciler',
+    timeoutSeconds: 60,
+    next: ['ready', 'waiting', 'failed', 'moving', 'detaching', 'erasing'],
+  },
+  ready: {
+    owner: 'agent-reconciler',
+    timeoutSeconds: null,
+    next: ['waiting', 'attaching', 'moving', 'detaching', 'failed', 'erasing'],
+  },
+  moving: {
+    owner: 'agent-reconciler',
+    timeoutSeconds: 900,
+    next: ['attaching', 'waiting', 'ready', 'failed', 'detaching', 'erasing'],
+  },
   detaching: { owner: 'agent-reconciler', timeoutSeconds: 60, next: ['inactive', 'failed', 'waiting', 'erasing'] },
   inactive: { owner: 'nobody', timeoutSeconds: null, next: ['placing', 'waiting', 'erasing', 'moving'] },
   failed: {

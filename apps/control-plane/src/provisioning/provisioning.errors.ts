@@ -40,7 +40,9 @@ const hasRetryable = (error: unknown): error is { retryable: boolean } =>
 export function toFailure(error: unknown): Failure {
   if (error instanceof DomainError) {
     const kind: ErrorKind = error.kind;
-    const retryable = hasRetryable(error) ? error.retryable : kind === 'unavailable' && !(error instanceof PortRangeFull);
+    const retryable = hasRetryable(error)
+      ? error.retryable
+      : kind === 'unavailable' && !(error instanceof PortRangeFull);
     return { code: error.code, message: error.message, retryable };
   }
   return {

@@ -44,11 +44,16 @@ describe('provisioning on a real database with real gateway processes', () => {
       WIREBOT_AGENTS_PER_GATEWAY: '3',
       WIREBOT_NODE_NAME: 'test-node',
     });
-    app = await NestFactory.create<NestFastifyApplication>(AppModule, createHttpAdapter(), { logger: false, abortOnError: false });
+    app = await NestFactory.create<NestFastifyApplication>(AppModule, createHttpAdapter(), {
+      logger: false,
+      abortOnError: false,
+    });
     await app.get(TiersService).seedTemplates();
     await app.get(SigningKeysService).current();
     const brand = { name: 'Test', accent: '#3b5bdb', greeting: 'Hello' };
-    const tenant = await app.get(TenantsService).create({ slug: 'test', name: 'Test', hosts: [], brand, template: 'network', actor: 'test' });
+    const tenant = await app
+      .get(TenantsService)
+      .create({ slug: 'test', name: 'Test', hosts: [], brand, template: 'network', actor: 'test' });
     tenantId = tenant.id;
     await app.init();
   });
@@ -73,7 +78,9 @@ describe('provisioning on a real database with real gateway processes', () => {
   }
 
   const put = async (externalId: string, tier: string) => {
-    const change = await app.get(MembersService).put(caller(), externalId, { email: `${externalId}@example.com`, tier });
+    const change = await app
+      .get(MembersService)
+      .put(caller(), externalId, { email: `${externalId}@example.com`, tier });
     return change.operation ? ended(change.operation.id) : undefined;
   };
   const get = (externalId: string) => app.get(MembersService).get(tenantId, externalId);
@@ -83,7 +90,8 @@ describe('provisioning on a real database with real gateway processes', () => {
   };
 
   it('puts agents of one tenant on one shared gateway and publishes their routes', async () => {
-    for (const name of ['ann', 'ben']) expect(await put(name, 'freewire')).toMatchObject({ status: 'succeeded', progress: 1 });
+    for (const name of ['ann', 'ben'])
+      expect(await put(name, 'freewire')).toMatchObject({ status: 'succeeded', progress: 1 });
     const [ann, ben] = [await get('ann'), await get('ben')];
     expect(ann.gateway).toMatchObject({ kind: 'shared', phase: 'ready' });
     expect(ben.gateway?.id).toBe(ann.gateway?.id);
@@ -109,7 +117,8 @@ describe('provisioning on a real database with real gateway processes', () => {
     const back = await get('ben');
     expect(back).toMatchObject({ trustModeMax: 1, gateway: { kind: 'shared' } });
     const end = Date.now() + LIMIT_MS;
-    const phase = async () => (await database.query('SELECT phase FROM gateways WHERE id = $1', [own.gateway!.id]))[0]?.['phase'];
+    const phase = async () =>
+      (await database.query('SELECT phase FROM gateways WHERE id = $1', [own.gateway!.id]))[0]?.['phase'];
     while ((await phase()) !== 'deleted' && Date.now() < end) await delay(50);
     expect(await phase()).toBe('deleted');
   });
@@ -146,9 +155,18 @@ describe('provisioning on a real database with real gateway processes', () => {
 
   it('shows one tenant nothing of another, whatever the query', async () => {
     const brand = { name: 'Other', accent: '#000000', greeting: 'Hi' };
-    const other = await app.get(TenantsService).create({ slug: 'other', name: 'Other', hosts: [], brand, template: 'standalone', actor: 'test' });
+    const other = await app
+      .get(TenantsService)
+      .create({ slug: 'other', name: 'Other', hosts: [], brand, template: 'standalone', actor: 'test' });
     await expect(app.get(MembersService).get(other.id, 'ann')).rejects.toMatchObject({ code: 'member-not-found' });
-    const seen = await app.get(Database).tenant(other.id, async (tx) => [await tx.member.count(), await tx.agent.count(), await tx.gateway.count(), await tx.operation.count()]);
+    const seen = await app
+      .get(Database)
+      .tenant(other.id, async (tx) => [
+        await tx.member.count(),
+        await tx.agent.count(),
+        await tx.gateway.count(),
+        await tx.operation.count(),
+      ]);
     expect(seen).toEqual([0, 0, 0, 0]);
     expect(app.get(ControlPlaneConfig).sharedCellSize).toBe(3);
   });

@@ -1,6 +1,15 @@
 import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { ControlPlaneConfig } from '#libs/config';
-import { Database, dropLeases, dueRows, type Lease, type LeasedTable, releaseLease, renewLease, takeLease } from '#libs/database';
+import {
+  Database,
+  dropLeases,
+  dueRows,
+  type Lease,
+  type LeasedTable,
+  releaseLease,
+  renewLease,
+  takeLease,
+} from '#libs/database';
 import { GatewayDriver } from '#libs/drivers/core';
 import { delay } from '#libs/kernel';
 import { type Wake, WakeQueue } from '#libs/queue';
@@ -129,7 +138,8 @@ export class ReconcileLoop implements OnApplicationBootstrap, OnApplicationShutd
 
   async #renew(job: Job, lease: Lease, lost: AbortController): Promise<void> {
     try {
-      if (!(await renewLease(this.database, job.table, lease, this.config.leaseSeconds))) lost.abort(new LeaseLost(job.id));
+      if (!(await renewLease(this.database, job.table, lease, this.config.leaseSeconds)))
+        lost.abort(new LeaseLost(job.id));
     } catch (error) {
       // The database is away; when the lease runs out meanwhile, the fence keeps this pass from writing.
       this.logger.warn({ err: error, resource: job.id }, 'lease not renewed');
@@ -161,7 +171,8 @@ export class ReconcileLoop implements OnApplicationBootstrap, OnApplicationShutd
       try {
         await work();
       } catch (error) {
-        if (!this.#stop.signal.aborted) this.logger.warn({ err: error, loop: name }, 'background loop failed; it goes on');
+        if (!this.#stop.signal.aborted)
+          this.logger.warn({ err: error, loop: name }, 'background loop failed; it goes on');
       }
       await delay(everyMs, this.#stop.signal).catch(() => undefined);
     }

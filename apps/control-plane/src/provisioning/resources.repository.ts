@@ -51,7 +51,9 @@ export class ResourcesRepository {
   /** Runs `work` in a transaction that holds the agent's row, if the lease is still ours; else throws LeaseLost. */
   async asAgent<T>(lease: Lease, work: (tx: Tx) => Promise<T>): Promise<T> {
     const result = await this.database.system(async (tx) => {
-      const held = await tx.$queryRaw<object[]>`SELECT 1 FROM agents WHERE id = ${lease.id} AND fence = ${lease.fence} FOR UPDATE`;
+      const held = await tx.$queryRaw<
+        object[]
+      >`SELECT 1 FROM agents WHERE id = ${lease.id} AND fence = ${lease.fence} FOR UPDATE`;
       if (held.length === 0) throw new LeaseLost(lease.id);
       return work(tx);
     });
@@ -61,7 +63,9 @@ export class ResourcesRepository {
 
   async asGateway<T>(lease: Lease, work: (tx: Tx) => Promise<T>): Promise<T> {
     const result = await this.database.system(async (tx) => {
-      const held = await tx.$queryRaw<object[]>`SELECT 1 FROM gateways WHERE id = ${lease.id} AND fence = ${lease.fence} FOR UPDATE`;
+      const held = await tx.$queryRaw<
+        object[]
+      >`SELECT 1 FROM gateways WHERE id = ${lease.id} AND fence = ${lease.fence} FOR UPDATE`;
       if (held.length === 0) throw new LeaseLost(lease.id);
       return work(tx);
     });
@@ -71,12 +75,19 @@ export class ResourcesRepository {
 
   async changeAgent(tx: Tx, agent: AgentRecord, changes: AgentChanges): Promise<void> {
     const { phase } = changes;
-    if (phase && !mayMove(AGENT_PHASES, agent.phase as AgentPhase, phase)) throw new PhaseEdgeMissing(agent.id, agent.phase, phase);
+    if (phase && !mayMove(AGENT_PHASES, agent.phase as AgentPhase, phase))
+      throw new PhaseEdgeMissing(agent.id, agent.phase, phase);
     const common = this.#common(agent, changes);
     await tx.agent.update({ where: { id: agent.id }, data: { ...changes.data, ...common }, select: { id: true } });
     if (phase && phase !== agent.phase) {
       const data = { phase, reason: changes.condition?.reason ?? null };
-      await this.outbox.append(tx, { tenantId: agent.tenantId, topic: 'agents', aggregateId: agent.id, type: 'phase', data });
+      await this.outbox.append(tx, {
+        tenantId: agent.tenantId,
+        topic: 'agents',
+        aggregateId: agent.id,
+        type: 'phase',
+        data,
+      });
     }
   }
 
@@ -89,14 +100,21 @@ export class ResourcesRepository {
     await tx.gateway.update({ where: { id: gateway.id }, data: { ...changes.data, ...common }, select: { id: true } });
     if (phase && phase !== gateway.phase) {
       const data = { phase, kind: gateway.kind, reason: changes.condition?.reason ?? null };
-      await this.outbox.append(tx, { tenantId: gateway.tenantId, topic: 'gateways', aggregateId: gateway.id, type: 'phase', data });
+      await this.outbox.append(tx, {
+        tenantId: gateway.tenantId,
+        topic: 'gateways',
+        aggregateId: gateway.id,
+        type: 'phase',
+        data,
+      });
     }
   }
 
   /** The gateway's configuration changed: it gets a new number and is due. Returns the number. */
   async bumpConfig(tx: Tx, gatewayId: string): Promise<bigint> {
     const data = { configGeneration: { increment: 1n }, dueAt: this.clock.now() };
-    return (await tx.gateway.update({ where: { id: gatewayId }, data, select: { configGeneration: true } })).configGeneration;
+    return (await tx.gateway.update({ where: { id: gatewayId }, data, select: { configGeneration: true } }))
+      .configGeneration;
   }
 
   async wantGateway(tx: Tx, gatewayId: string, desiredState: 'running' | 'stopped' | 'deleted'): Promise<void> {
@@ -124,7 +142,14 @@ export class ResourcesRepository {
     const { phase, condition } = changes;
     const next: Condition[] | undefined =
       condition &&
-      withCondition(conditionsOf(row.conditions), condition.type, condition.status, condition.reason, condition.message, now);
+      withCondition(
+        conditionsOf(row.conditions),
+        condition.type,
+        condition.status,
+        condition.reason,
+        condition.message,
+        now,
+      );
     return {
       ...(phase && phase !== row.phase ? { phase, phaseSince: now } : {}),
       ...(next ? { conditions: next as unknown as Prisma.InputJsonValue } : {}),

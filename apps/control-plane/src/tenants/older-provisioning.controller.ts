@@ -17,7 +17,10 @@ export class OlderProvisioningController {
   @Post()
   @HttpCode(201)
   @RequireScopes('members:write')
-  @ApiOperation({ summary: 'Older provisioning call (operator key); use PUT /v1/members/{externalId}', deprecated: true })
+  @ApiOperation({
+    summary: 'Older provisioning call (operator key); use PUT /v1/members/{externalId}',
+    deprecated: true,
+  })
   async provision(
     @CurrentTenant() tenantId: string,
     @CurrentPrincipal() principal: Principal,

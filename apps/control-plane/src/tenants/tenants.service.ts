@@ -1,8 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import { Database } from '#libs/database';
 import { Ids } from '#libs/kernel';
+import { ChangeNotifier } from '#libs/queue';
 import { AuditLog } from '../audit/audit-log.js';
 import { type TierTemplateKey, TiersService } from '../tiers/tiers.service.js';
+import { ROUTES_CHANNEL } from '../routing/route-publisher.js';
+import { TenantExists, TenantNotFound } from './tenants.errors.js';
 
 export interface NewTenant {
   readonly slug: string;
@@ -19,24 +22,54 @@ export class TenantsService {
     private readonly database: Database,
     private readonly tiers: TiersService,
     private readonly audit: AuditLog,
+    private readonly notifier: ChangeNotifier,
     private readonly ids: Ids,
   ) {}
 
   async findBySlug(slug: string): Promise<{ id: string; slug: string } | undefined> {
-    const row = await this.database.system((tx) => tx.tenant.findUnique({ where: { slug }, select: { id: true, slug: true } }));
+    const row = await this.database.system((tx) =>
+      tx.tenant.findUnique({ where: { slug }, select: { id: true, slug: true } }),
+    );
     return row ?? undefined;
   }
 
   /** A tenant with its own copy of the tiers; all or nothing. */
   async create(tenant: NewTenant): Promise<{ id: string; slug: string }> {
     const id = this.ids.next('tenant');
+    const hosts = tenant.hosts.map((host) => host.toLowerCase());
     await this.database.system(async (tx) => {
+      // One at a time: the check and the insert then see the same state, and the answer names the conflict.
+      await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtextextended('tenants', 0))`;
+      const taken = await tx.tenant.count({
+        where: { OR: [{ slug: tenant.slug }, { hosts: { some: { host: { in: hosts } } } }] },
+      });
+      if (taken > 0) throw new TenantExists();
       await tx.tenant.create({ data: { id, slug: tenant.slug, name: tenant.name, brand: { ...tenant.brand } } });
-      for (const host of tenant.hosts) await tx.tenantHost.create({ data: { host: host.toLowerCase(), tenantId: id } });
+      for (const host of hosts) await tx.tenantHost.create({ data: { host, tenantId: id } });
       await this.tiers.copyTemplate(tx, id, tenant.template);
-      const line = { action: 'tenant.create', resource: 'tenant', resourceId: id, data: { slug: tenant.slug, template: tenant.template } };
+      const line = {
+        action: 'tenant.create',
+        resource: 'tenant',
+        resourceId: id,
+        data: { slug: tenant.slug, template: tenant.template },
+      };
       await this.audit.record(tx, { ...line, tenantId: id, actor: tenant.actor });
     });
+    await this.notifier.publish(ROUTES_CHANNEL);
     return { id, slug: tenant.slug };
+  }
+
+  /** Throws TenantNotFound. */
+  async get(id: string): Promise<{ id: string; slug: string }> {
+    const row = await this.database.system((tx) =>
+      tx.tenant.findUnique({ where: { id }, select: { id: true, slug: true } }),
+    );
+    if (!row) throw new TenantNotFound();
+    return row;
+  }
+
+  async recordKey(tenantId: string, keyId: string, actor: string): Promise<void> {
+    const line = { action: 'key.create', resource: 'api-key', resourceId: keyId, data: {} };
+    await this.database.system((tx) => this.audit.record(tx, { ...line, tenantId, actor }));
   }
 }

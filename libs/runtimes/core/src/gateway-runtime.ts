@@ -16,9 +16,19 @@ export abstract class GatewayRuntime {
   abstract readonly name: string;
   abstract status(at: GatewayEndpoint, signal: AbortSignal): Promise<GatewayStatus>;
   /** Delivers the whole configuration. Agents that are gone from it are drained for at most `drainMs`. */
-  abstract apply(at: GatewayEndpoint, config: GatewayConfig, drainMs: number, signal: AbortSignal): Promise<ConfigApplied>;
+  abstract apply(
+    at: GatewayEndpoint,
+    config: GatewayConfig,
+    drainMs: number,
+    signal: AbortSignal,
+  ): Promise<ConfigApplied>;
   /** Copies a detached agent's folder, verified file by file; the source keeps its copy. */
-  abstract copyAgent(from: GatewayEndpoint, to: GatewayEndpoint, agentId: string, signal: AbortSignal): Promise<ArchiveManifest>;
+  abstract copyAgent(
+    from: GatewayEndpoint,
+    to: GatewayEndpoint,
+    agentId: string,
+    signal: AbortSignal,
+  ): Promise<ArchiveManifest>;
   /** Deletes a detached agent's folder; resolves too when there is none. */
   abstract removeAgent(at: GatewayEndpoint, agentId: string, signal: AbortSignal): Promise<void>;
 }

@@ -27,7 +27,12 @@ export class WirebotRuntime extends GatewayRuntime {
     return this.#json(at, { method: 'GET', path: '/control/status', timeout: STATUS_TIMEOUT, signal });
   }
 
-  async apply(at: GatewayEndpoint, config: GatewayConfig, drainMs: number, signal: AbortSignal): Promise<ConfigApplied> {
+  async apply(
+    at: GatewayEndpoint,
+    config: GatewayConfig,
+    drainMs: number,
+    signal: AbortSignal,
+  ): Promise<ConfigApplied> {
     return this.#json(at, {
       method: 'PUT',
       path: `/control/config?drainMs=${drainMs}`,
@@ -38,15 +43,31 @@ export class WirebotRuntime extends GatewayRuntime {
     });
   }
 
-  async copyAgent(from: GatewayEndpoint, to: GatewayEndpoint, agentId: string, signal: AbortSignal): Promise<ArchiveManifest> {
+  async copyAgent(
+    from: GatewayEndpoint,
+    to: GatewayEndpoint,
+    agentId: string,
+    signal: AbortSignal,
+  ): Promise<ArchiveManifest> {
     const path = `/control/agents/${agentId}/archive`;
     const source = await this.#export(from, path, signal);
     // An agent's folder is made when it first speaks: one that never did has nothing to carry.
     if (!source) return { agentId, createdAt: new Date().toISOString(), files: [] };
-    return this.#json(to, { method: 'PUT', path, body: source, type: 'application/x-tar', timeout: TRANSFER_TIMEOUT, signal });
+    return this.#json(to, {
+      method: 'PUT',
+      path,
+      body: source,
+      type: 'application/x-tar',
+      timeout: TRANSFER_TIMEOUT,
+      signal,
+    });
   }
 
-  async #export(from: GatewayEndpoint, path: string, signal: AbortSignal): Promise<Dispatcher.ResponseData['body'] | undefined> {
+  async #export(
+    from: GatewayEndpoint,
+    path: string,
+    signal: AbortSignal,
+  ): Promise<Dispatcher.ResponseData['body'] | undefined> {
     try {
       return await this.#call(from, { method: 'GET', path, timeout: TRANSFER_TIMEOUT, signal });
     } catch (error) {
@@ -56,7 +77,12 @@ export class WirebotRuntime extends GatewayRuntime {
   }
 
   async removeAgent(at: GatewayEndpoint, agentId: string, signal: AbortSignal): Promise<void> {
-    const body = await this.#call(at, { method: 'DELETE', path: `/control/agents/${agentId}`, timeout: CALL_TIMEOUT, signal });
+    const body = await this.#call(at, {
+      method: 'DELETE',
+      path: `/control/agents/${agentId}`,
+      timeout: CALL_TIMEOUT,
+      signal,
+    });
     await body.dump();
   }
 
@@ -82,11 +108,17 @@ export class WirebotRuntime extends GatewayRuntime {
       });
     } catch (cause) {
       if (call.signal.aborted) throw call.signal.reason;
-      throw new RuntimeError('gateway-unreachable', 'The gateway does not answer on its control port.', true, { cause });
+      throw new RuntimeError('gateway-unreachable', 'The gateway does not answer on its control port.', true, {
+        cause,
+      });
     }
     if (answer.statusCode < 300) return answer.body;
     const problem = (await answer.body.json().catch(() => ({}))) as { code?: string; detail?: string };
     const code = problem.code ?? `gateway-answered-${answer.statusCode}`;
-    throw new RuntimeError(code, problem.detail ?? `The gateway answered ${answer.statusCode}.`, answer.statusCode >= 500);
+    throw new RuntimeError(
+      code,
+      problem.detail ?? `The gateway answered ${answer.statusCode}.`,
+      answer.statusCode >= 500,
+    );
   }
 }
