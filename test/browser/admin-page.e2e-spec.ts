@@ -5,9 +5,9 @@ import { AdminStandIn } from './admin-stand-in.js';
 import { chromiumPath, launch, openPage } from './browser.js';
 
 const chromium = chromiumPath();
-const title = 'missing' in chromium ? `the operator page (skipped: ${chromium.missing})` : 'the operator page';
+const note = 'missing' in chromium ? ` (skipped: ${chromium.missing})` : '';
 
-describe.skipIf('missing' in chromium)(title, () => {
+describe.skipIf('missing' in chromium)(`the operator page${note}`, () => {
   let browser: Browser;
   let standIn: AdminStandIn;
   let url: string;
@@ -28,7 +28,7 @@ describe.skipIf('missing' in chromium)(title, () => {
   afterEach(async () => {
     await Promise.all(browser.contexts().map((context) => context.close()));
     await standIn.stop();
-    expect(complaints).toEqual([]);
+    if (complaints.length > 0) throw new Error(`the page complained: ${complaints.join('; ')}`);
   });
 
   async function signIn(password: string, options: BrowserContextOptions = {}): Promise<Page> {
@@ -78,6 +78,7 @@ describe.skipIf('missing' in chromium)(title, () => {
     await page.getByRole('heading', { name: 'Sign in' }).waitFor();
     await page.reload();
     await page.getByRole('heading', { name: 'Sign in' }).waitFor();
+    expect(await page.getByText('admin@example.com').isVisible()).toBe(false);
   });
 
   it('fits 360 pixels', async () => {

@@ -65,9 +65,8 @@ export class SiteClient {
     const path = `${this.stack.controlPlane.url}/v1/operations/${id}/events`;
     const headers = { accept: 'text/event-stream' };
     const response = await call(path, { bearer: this.stack.tenant.apiKey, headers, signal: this.signal });
-    for await (const { event } of readEvents(response)) {
-      const operation = await this.getOperation(id);
-      onChange(operation);
+    for await (const { event, data } of readEvents(response)) {
+      onChange(data as OperationView);
       if (event === 'done') break;
     }
     return this.#ended(id);

@@ -7,6 +7,7 @@ class World {
   readonly sockets: { readonly events: SocketEvents; readonly sent: ClientFrame[]; closed: boolean }[] = [];
   readonly statuses: ConnectionStatus[] = [];
   readonly frames: ServerFrame[] = [];
+  readonly stale: string[] = [];
   online = true;
   signedIn: 'signed-in' | 'signed-out' | 'unreachable' = 'signed-in';
   now = 0;
@@ -33,7 +34,11 @@ class World {
           return () => void (this.#timers = this.#timers.filter((other) => other !== timer));
         },
       },
-      { onStatus: (status) => void this.statuses.push(status), onFrame: (frame) => void this.frames.push(frame) },
+      {
+        onStatus: (status) => void this.statuses.push(status),
+        onFrame: (frame) => void this.frames.push(frame),
+        onStale: (session) => void this.stale.push(session),
+      },
       session,
       after,
     );
@@ -184,6 +189,17 @@ describe('messages', () => {
     expect(world.messages()).toHaveLength(1);
   });
 
+  it('are asked again when the gateway is on its way out', () => {
+    const connection = world.connect();
+    world.welcome();
+    connection.send('k1', 'Hello');
+    world.receive({ type: 'error', id: 'k1', code: 'agent-draining', message: '', retryAfter: 2 });
+    expect(world.frames.some((frame) => frame.type === 'error')).toBe(false);
+    world.pass(500);
+    world.welcome();
+    expect(world.messages().map((message) => message.idempotencyKey)).toEqual(['k1', 'k1']);
+  });
+
   it('can be taken back while there is no connection, and not once they may have arrived', () => {
     const connection = world.connect();
     connection.send('k1', 'Hello');
@@ -231,6 +247,20 @@ describe('frames', () => {
     world.receive(delta(6));
     expect(world.sockets).toHaveLength(2);
     expect(world.frames.at(-1)).toEqual(delta(6));
+  });
+
+  it('that are not kept any more are replaced by the history, and what follows it is heard', () => {
+    const connection = world.connect('ses_1', 4);
+    world.socket.events.onOpen();
+    world.receive({ type: 'error', id: 'connect', code: 'resume-invalid', message: '' });
+    expect(world.stale).toEqual(['ses_1']);
+    world.pass(60_000);
+    expect(world.sockets).toHaveLength(1);
+    connection.resumeAt(900);
+    world.welcome();
+    expect(world.socket.sent[0]).toMatchObject({ resume: { after: 900 } });
+    world.receive(delta(901));
+    expect(world.frames.at(-1)).toEqual(delta(901));
   });
 
   it('of a socket that was left are not heard any more', () => {

@@ -2,6 +2,7 @@ import type { ClientFrame, ServerFrame } from '#libs/contracts';
 import { CLOSE } from '#libs/contracts';
 import { reconnectDelay } from '#libs/browser';
 import { Cursor } from './cursor.js';
+import { Timers } from './timers.js';
 
 /** All in milliseconds. */
 export const TIMES = { open: 12_000, acknowledge: 20_000, limited: 30_000, defaultHeartbeat: 25_000 } as const;
@@ -40,9 +41,14 @@ export interface ConnectionListener {
   onStatus(status: ConnectionStatus): void;
   /** Each frame of the session exactly once, in order. */
   onFrame(frame: ServerFrame): void;
+  /** The frames missed are not kept any more: the history has to be loaded, then `resumeAt` goes on from there. */
+  onStale(session: string): void;
 }
 
-type Timer = 'retry' | 'open' | 'beat' | 'silence' | 'acknowledge' | 'drain';
+/** Id of the connect frame; an error names it. */
+const CONNECT = 'connect';
+/** Refusals of a gateway on its way in or out: the same message may come again under the same key. */
+const ASK_AGAIN = new Set(['gateway-unconfigured', 'gateway-draining', 'agent-draining']);
 
 interface Outgoing {
   readonly key: string;
@@ -63,7 +69,7 @@ export class Connection {
   #notBefore = 0;
   #draining = false;
   #heartbeat: number = TIMES.defaultHeartbeat;
-  readonly #timers = new Map<Timer, () => void>();
+  readonly #timers: Timers<'retry' | 'open' | 'beat' | 'silence' | 'acknowledge' | 'drain'>;
 
   constructor(
     private readonly parts: ConnectionParts,
@@ -72,6 +78,7 @@ export class Connection {
     after: number,
   ) {
     this.#cursor = new Cursor(session, after);
+    this.#timers = new Timers((milliseconds, run) => parts.after(milliseconds, run));
   }
 
   get session(): string | null {
@@ -81,7 +88,7 @@ export class Connection {
   start(): void {
     if (this.#stopped || this.#socket) return;
     if (!this.parts.isOnline()) return this.wentOffline();
-    this.#clear('retry');
+    this.#timers.clear('retry');
     this.listener.onStatus({ kind: 'connecting' });
     let opened = false;
     const socket = this.parts.openSocket({
@@ -93,7 +100,7 @@ export class Connection {
       onClose: (code) => void this.#closed(socket, code, opened),
     });
     this.#socket = socket;
-    this.#later('open', TIMES.open, () => this.#drop(socket));
+    this.#timers.set('open', TIMES.open, () => this.#drop(socket));
   }
 
   send(key: string, text: string): void {
@@ -129,7 +136,7 @@ export class Connection {
 
   #connectFrame(): ClientFrame {
     const { session, after } = this.#cursor;
-    return { type: 'connect', id: 'connect', ...(session ? { resume: { session, after } } : {}) };
+    return { type: 'connect', id: CONNECT, ...(session ? { resume: { session, after } } : {}) };
   }
 
   #receive(socket: SocketLike, data: unknown): void {
@@ -150,26 +157,45 @@ export class Connection {
   }
 
   #deliver(socket: SocketLike, frame: ServerFrame): void {
-    // A new session that was never used may be gone after a restart: begin afresh, the outbox still holds the message.
-    if (frame.type === 'error' && frame.code === 'session-not-found' && this.#outbox.size > 0) {
-      this.#cursor.forget();
-      return this.#drop(socket);
-    }
+    if (frame.type === 'error' && this.#recovers(socket, frame)) return;
     const verdict = this.#cursor.take(frame);
     if (verdict === 'gap') return this.#drop(socket, 0);
     if (frame.type === 'accepted' || frame.type === 'error') this.#settle(frame.id);
     if (verdict === 'new') this.listener.onFrame(frame);
   }
 
+  /** Errors that the connection deals with by itself; true when nobody else needs to hear of it. */
+  #recovers(socket: SocketLike, { id, code }: ServerFrame & { type: 'error' }): boolean {
+    const concerned = id === CONNECT || (id !== undefined && this.#outbox.has(id));
+    if (!concerned) return false;
+    if (code === 'session-not-found') {
+      // A new session that was never used may be gone after a restart: begin afresh, the outbox still holds the message.
+      this.#cursor.forget();
+      this.#drop(socket);
+    } else if (code === 'resume-invalid' && this.#cursor.session) {
+      this.#release();
+      this.listener.onStale(this.#cursor.session);
+    } else if (ASK_AGAIN.has(code)) this.#drop(socket);
+    else return false;
+    return true;
+  }
+
+  /** Goes on after a history that was loaded; undefined when that failed: tries the same again later. */
+  resumeAt(seq: number | undefined): void {
+    if (seq === undefined) return this.#stopped ? undefined : this.#retryLater('lost');
+    this.#cursor.after = seq;
+    this.start();
+  }
+
   #settle(key: string | undefined): void {
     if (key === undefined || !this.#outbox.delete(key)) return;
-    if (this.#outbox.size === 0) this.#clear('acknowledge');
+    if (this.#outbox.size === 0) this.#timers.clear('acknowledge');
   }
 
   #connected(frame: ServerFrame & { type: 'connected' }): void {
     this.#cursor.connectedTo(frame.session);
     this.#heartbeat = frame.heartbeatSeconds * 1000;
-    this.#clear('open');
+    this.#timers.clear('open');
     this.#ready = true;
     this.#draining = false;
     this.#attempt = 0;
@@ -184,7 +210,7 @@ export class Connection {
     const session = this.#cursor.session ?? undefined;
     this.#transmit({ type: 'message', id: key, idempotencyKey: key, ...(session ? { session } : {}), text });
     const socket = this.#socket;
-    this.#later('acknowledge', TIMES.acknowledge, () => socket && this.#drop(socket));
+    this.#timers.set('acknowledge', TIMES.acknowledge, () => socket && this.#drop(socket));
   }
 
   #drain(reconnectAfter: number): void {
@@ -192,11 +218,11 @@ export class Connection {
     this.#draining = true;
     this.#notBefore = this.parts.now() + reconnectAfter;
     const socket = this.#socket;
-    this.#later('drain', reconnectAfter, () => socket && this.#drop(socket, 0));
+    this.#timers.set('drain', reconnectAfter, () => socket && this.#drop(socket, 0));
   }
 
   #beat(): void {
-    this.#later('beat', this.#heartbeat, () => {
+    this.#timers.set('beat', this.#heartbeat, () => {
       this.#transmit({ type: 'heartbeat' });
       this.#beat();
     });
@@ -205,7 +231,7 @@ export class Connection {
   /** Two heartbeats without a sound mean that the network swallowed the connection without closing it. */
   #expectSound(): void {
     const socket = this.#socket;
-    if (this.#ready) this.#later('silence', this.#heartbeat * 2.2, () => socket && this.#drop(socket));
+    if (this.#ready) this.#timers.set('silence', this.#heartbeat * 2.2, () => socket && this.#drop(socket));
   }
 
   async #closed(socket: SocketLike, code: number, opened: boolean): Promise<void> {
@@ -233,7 +259,7 @@ export class Connection {
     const retryAt = Math.max(this.#notBefore, this.parts.now() + reconnectDelay(this.#attempt, this.parts.random));
     this.#attempt += 1;
     this.listener.onStatus({ kind: 'waiting', retryAt, reason });
-    this.#later('retry', retryAt - this.parts.now(), () => this.start());
+    this.#timers.set('retry', retryAt - this.parts.now(), () => this.start());
   }
 
   #end(reason: 'signed-out' | 'not-found' | 'stopped'): void {
@@ -248,23 +274,12 @@ export class Connection {
     this.#socket = null;
     this.#ready = false;
     this.#draining = false;
-    for (const cancel of this.#timers.values()) cancel();
-    this.#timers.clear();
+    this.#timers.clearAll();
     socket?.close();
   }
 
   #transmit(frame: ClientFrame): void {
     this.#socket?.send(JSON.stringify(frame));
-  }
-
-  #later(name: Timer, milliseconds: number, run: () => void): void {
-    this.#clear(name);
-    this.#timers.set(name, this.parts.after(milliseconds, run));
-  }
-
-  #clear(name: Timer): void {
-    this.#timers.get(name)?.();
-    this.#timers.delete(name);
   }
 }
 

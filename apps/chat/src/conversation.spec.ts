@@ -1,6 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import type { ServerFrame, SessionView } from '#libs/contracts';
-import { applyFrame, asked, fromHistory, isForeign, isOpen, mergeHistory, type Exchange } from './conversation.js';
+import {
+  applyFrame,
+  asked,
+  fromHistory,
+  isForeign,
+  isOpen,
+  mergeHistory,
+  withoutPartial,
+  type Exchange,
+} from './conversation.js';
 
 const accepted: ServerFrame = { type: 'accepted', id: 'k1', task: 't1', session: 's', seq: 1 };
 const delta = (text: string, seq: number): ServerFrame => ({ type: 'response', task: 't1', seq, delta: text });
@@ -112,6 +121,12 @@ describe('another window of the same member', () => {
     const merged = mergeHistory([mine, unsent], stored);
     expect(merged.map((exchange) => exchange.key)).toEqual(['k1', 't1', 'k2']);
     expect(merged[0]!.answer).toBe('Hal');
+  });
+
+  it('does not show a hole in an answer whose middle was missed', () => {
+    const holed = withoutPartial({ ...asked('k1', 'Mine'), task: 't1', answer: 'Bec', status: 'streaming' });
+    const [later] = applyFrame([holed], delta('of it', 90));
+    expect(later).toMatchObject({ answer: '', status: 'accepted' });
   });
 
   it('shows no answer whose beginning was missed, until it is whole', () => {

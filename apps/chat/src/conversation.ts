@@ -56,6 +56,12 @@ export function mergeHistory(local: readonly Exchange[], history: readonly Excha
   return [...stored, ...local.filter((exchange) => exchange.task === null)];
 }
 
+/** Forgets the part of an answer that has a hole in it; the whole of it comes with `done` or the history. */
+export const withoutPartial = (exchange: Exchange): Exchange =>
+  exchange.task !== null && isOpen(exchange)
+    ? { ...exchange, answer: '', status: 'accepted', headless: true }
+    : exchange;
+
 const blank = (task: string): Exchange => ({
   key: task,
   task,

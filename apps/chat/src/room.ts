@@ -5,7 +5,16 @@ import { getSession } from './api.js';
 import { browserParts } from './browser-parts.js';
 import type { Composer } from './composer.js';
 import { Connection, type ConnectionStatus } from './connection.js';
-import { applyFrame, asked, fromHistory, isForeign, isOpen, mergeHistory, type Exchange } from './conversation.js';
+import {
+  applyFrame,
+  asked,
+  fromHistory,
+  isForeign,
+  isOpen,
+  mergeHistory,
+  withoutPartial,
+  type Exchange,
+} from './conversation.js';
 import type { StatusView } from './status-view.js';
 import type { Transcript } from './transcript.js';
 
@@ -31,6 +40,7 @@ export class Room {
   #stopWanted: string | null = null;
   #drawing = false;
   #closed = false;
+  #catchingUp = false;
   #announcers = new Map<string, Announcer>();
 
   constructor(
@@ -74,7 +84,7 @@ export class Room {
     this.#exchanges = [...this.#exchanges, asked(key, text)];
     this.views.transcript.follow();
     this.#connection?.send(key, text);
-    this.#draw();
+    this.#drawNow();
   }
 
   /** A new attempt is a new message: the old key would only repeat the old result. */
@@ -95,7 +105,7 @@ export class Room {
       this.#stopWanted = exchange.key;
       if (exchange.task !== null) this.#connection?.abort(exchange.task);
     }
-    this.#draw();
+    this.#drawNow();
   }
 
   retryConnection(): void {
@@ -108,8 +118,9 @@ export class Room {
 
   #connect(session: string | null, after: number): void {
     const listener = {
-      onStatus: (s: ConnectionStatus) => this.#onStatus(s),
-      onFrame: (f: ServerFrame) => this.#onFrame(f),
+      onStatus: (status: ConnectionStatus) => this.#onStatus(status),
+      onFrame: (frame: ServerFrame) => this.#onFrame(frame),
+      onStale: (stale: string) => void this.#reload(stale),
     };
     this.#connection = new Connection(browserParts, listener, session, after);
     this.#connection.start();
@@ -159,15 +170,31 @@ export class Room {
   /** Another window of this member wrote into the same conversation: its question is only in the history. */
   async #catchUp(): Promise<void> {
     const session = this.#connection?.session;
-    if (!session) return;
+    if (!session || this.#catchingUp) return;
+    this.#catchingUp = true;
+    await this.#mergeHistory(session);
+    this.#catchingUp = false;
+  }
+
+  /** Too much was missed to be sent again: takes the conversation from its history and goes on from there. */
+  async #reload(session: string): Promise<void> {
+    this.#exchanges = this.#exchanges.map(withoutPartial);
+    const seq = await this.#mergeHistory(session);
+    if (!this.#closed) this.#connection?.resumeAt(seq);
+  }
+
+  /** The number of the last frame that the history covers; undefined when it could not be loaded. */
+  async #mergeHistory(session: string): Promise<number | undefined> {
     try {
-      const history = fromHistory(await getSession(session));
-      if (this.#closed) return;
-      this.#exchanges = mergeHistory(this.#exchanges, history);
+      const view = await getSession(session);
+      if (this.#closed) return undefined;
+      this.#exchanges = mergeHistory(this.#exchanges, fromHistory(view));
       this.#draw();
+      return view.seq;
     } catch (error) {
-      // Nothing is lost: the next frame of the other window, or opening the conversation again, asks once more.
+      // Nothing is lost: the next frame of the other window, or the next attempt to connect, asks once more.
       if (!(error instanceof RequestFailed)) throw error;
+      return undefined;
     }
   }
 

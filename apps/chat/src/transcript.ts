@@ -19,7 +19,8 @@ interface Row {
   readonly prose: HTMLElement;
   readonly foot: HTMLElement;
   shown: Exchange | null;
-  foreground: string;
+  /** What the foot was drawn from: it is not touched while only the text grows, so that its pulse keeps its rhythm. */
+  footState: string;
 }
 
 /** Shows the exchanges. A row is redrawn only when its exchange changed, and inside an answer only the blocks that did. */
@@ -78,7 +79,7 @@ export class Transcript {
       row.root.remove();
       this.#rows.delete(key);
     }
-    for (const exchange of exchanges) this.#draw(exchange, `${waiting}${limited}`, waiting, limited);
+    for (const exchange of exchanges) this.#draw(exchange, waiting, limited);
     if (this.#stick) this.#scroll.scrollTop = this.#scroll.scrollHeight;
   }
 
@@ -87,19 +88,26 @@ export class Transcript {
     this.#stick = true;
   }
 
-  #draw(exchange: Exchange, foreground: string, waiting: boolean, limited: boolean): void {
+  #draw(exchange: Exchange, waiting: boolean, limited: boolean): void {
     const row = this.#rows.get(exchange.key) ?? this.#create(exchange.key);
-    if (row.shown === exchange && row.foreground === foreground) return;
-    const questionChanged = row.shown?.question !== exchange.question;
-    const answerChanged = row.shown?.answer !== exchange.answer;
+    const { shown } = row;
     row.shown = exchange;
-    row.foreground = foreground;
     row.root.setAttribute('aria-busy', String(isOpen(exchange)));
-    if (questionChanged) {
+    if (shown?.question !== exchange.question) {
       row.question.replaceChildren(h('span', { class: 'unseen' }, 'You: '), exchange.question);
       row.question.hidden = exchange.question === '';
     }
-    if (answerChanged) renderMarkdown(row.prose, exchange.answer);
+    if (shown?.answer !== exchange.answer) renderMarkdown(row.prose, exchange.answer);
+    const footState = JSON.stringify([
+      exchange.status,
+      exchange.tool,
+      exchange.error,
+      exchange.answer === '',
+      waiting,
+      limited,
+    ]);
+    if (row.footState === footState) return;
+    row.footState = footState;
     row.foot.replaceChildren(...this.#foot(exchange, row, waiting, limited));
   }
 
@@ -138,7 +146,7 @@ export class Transcript {
     const foot = h('div', {});
     const root = h('article', { class: 'exchange' }, question, h('div', { class: 'answer' }, prose, foot));
     this.#root.append(root);
-    const row: Row = { root, question, prose, foot, shown: null, foreground: '' };
+    const row: Row = { root, question, prose, foot, shown: null, footState: '' };
     this.#rows.set(key, row);
     return row;
   }
