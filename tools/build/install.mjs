@@ -57,10 +57,18 @@ async function install() {
     if (present.length > 0) await run('npm', ['rebuild', '--ignore-scripts=false', ...present], { env });
   } catch (error) {
     throw new Fault(
-      `The dependencies could not be installed. Is the package registry reachable, and is there disk space?\n${error.message}`,
+      `The dependencies could not be installed. Is the package registry reachable, and is there disk space?\n${essence(error.message)}`,
     );
   }
 }
 
 const knowsAllowScripts = async (env) =>
   (await run('npm', ['ci', '--help'], { env })).includes('--strict-allow-scripts');
+
+/** npm prints its whole manual behind an error; the first lines say what is wrong. */
+const essence = (text) =>
+  text
+    .split('\n')
+    .filter((line) => !line.startsWith('npm warn') && line.trim() !== 'npm error')
+    .slice(0, 12)
+    .join('\n');
