@@ -30,7 +30,10 @@ const START_TIMEOUT = 60_000;
 const STOP_TIMEOUT = 30_000;
 const LONGEST_SOCKET_PATH = 100;
 
-/** Path of the socket of an engine that answers: DOCKER_HOST, then Docker's usual places, then Podman's. */
+/**
+ * Path of the socket of an engine that answers: the one DOCKER_HOST names, else Docker's usual places. Podman is used only
+ * when it is named: it has no option that keeps gateways on one network apart, which the driver would refuse.
+ */
 export async function findEngine(env: NodeJS.ProcessEnv): Promise<string | undefined> {
   const named = env['DOCKER_HOST'];
   if (named) {
@@ -44,8 +47,6 @@ export async function findEngine(env: NodeJS.ProcessEnv): Promise<string | undef
     '/var/run/docker.sock',
     join(home, '.docker/run/docker.sock'),
     ...(runtime ? [join(runtime, 'docker.sock')] : []),
-    '/run/podman/podman.sock',
-    ...(runtime ? [join(runtime, 'podman/podman.sock')] : []),
   ];
   for (const path of candidates) if (await engineAnswers(path)) return path;
   return undefined;

@@ -73,6 +73,10 @@ async function build(
       { cause: error },
     );
   }
+  // The stage that made the compile cache has done its work.
+  await docker.pruneImages({
+    filters: JSON.stringify({ dangling: ['true'], label: ['wirebot.image=gateway-primed'] }),
+  });
   const image = await findImage(docker, tag);
   if (!image) throw new Error(`The engine built ${tag} but does not list it.`);
   return image.Id;

@@ -73,6 +73,18 @@ export function describeGatewayDriver(name: string, create: () => Promise<Driver
         expect(await running(spec.id)).toEqual(before);
       });
 
+      it('finds the running process again from a control plane that has just been started', async () => {
+        const spec = draft();
+        const address = await start(spec);
+        const before = await running(spec.id);
+        const reopened = lab.reopen();
+        expect(await reopened.inspect(spec.id, forever())).toEqual(before);
+        expect(await reopened.ensure(spec, forever())).toEqual(address);
+        expect(await running(spec.id)).toEqual(before);
+        await reopened.stop(spec.id, 5, forever());
+        await expect(ask(address, '/health')).rejects.toThrow('fetch failed');
+      });
+
       it('replaces another generation after a drain, and keeps its state', async () => {
         const spec = draft();
         await ask(await start(spec), '/remember', { file: 'diary' });

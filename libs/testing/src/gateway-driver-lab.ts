@@ -7,6 +7,8 @@ import { delay } from '#libs/kernel';
 /** What the contract suite needs besides a driver: the same host seen from the side, and ways to break things. */
 export interface DriverLab {
   readonly driver: GatewayDriver;
+  /** The same installation as a control plane sees it that has just been started. */
+  reopen(): GatewayDriver;
   /** Another installation on the same host. */
   readonly neighbour: GatewayDriver;
   readonly stateRoot: string;

@@ -83,6 +83,11 @@ export async function writeSecretsDirectory(
   });
 }
 
+/** Deletes a folder and all in it; one that is not there is deleted already. */
+export async function removeDirectory(path: string): Promise<void> {
+  await usable(path, () => rm(path, { recursive: true, force: true }));
+}
+
 async function writeSecret(root: string, path: string, value: string, owner: FileOwner): Promise<void> {
   const file = join(root, path);
   if (dirname(path) !== '.') await privateParents(root, dirname(path), owner);

@@ -73,7 +73,7 @@ export class Containers {
 
   /** Stops and removes it, and waits until the engine has let go of its name. */
   async discard(info: Docker.ContainerInspectInfo, graceSeconds: number, signal: AbortSignal): Promise<void> {
-    if (info.State.Running) await this.stop(info.Id, graceSeconds, signal);
+    if (info.State.Running && !info.State.Paused) await this.stop(info.Id, graceSeconds, signal);
     const container = this.docker.getContainer(info.Id);
     // 409: a removal that was started before (by a caller that was killed) is under way.
     await unlessGone(() =>

@@ -58,6 +58,7 @@ async function createLab(): Promise<DockerLab> {
     base,
     instance: own.instance,
     options: own,
+    reopen: () => new DockerDriver(own),
     neighbour: new DockerDriver(other),
     stateRoot: own.stateRoot,
     secretsRoot: own.secretsRoot,

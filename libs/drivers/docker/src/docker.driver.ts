@@ -1,4 +1,3 @@
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   assertGatewayId,
@@ -12,6 +11,7 @@ import {
   type GatewayState,
   type HostFacts,
   prepareSecretsRoot,
+  removeDirectory,
   writeSecretsDirectory,
 } from '#libs/drivers/core';
 import Docker from 'dockerode';
@@ -105,7 +105,7 @@ export class DockerDriver extends GatewayDriver {
     assertGatewayId(id);
     const found = await this.#containers.find(id, signal);
     if (found && !found.foreign) await this.#containers.discard(found.info, REPLACE_GRACE, signal);
-    await rm(this.#secrets(id), { recursive: true, force: true });
+    await removeDirectory(this.#secrets(id));
   }
 
   async destroyState(id: string, signal: AbortSignal): Promise<void> {
@@ -114,7 +114,7 @@ export class DockerDriver extends GatewayDriver {
     if (found && !found.foreign && found.info.State.Running) {
       throw new DriverError('gateway-running', `The gateway ${id} runs; remove it before its state.`, false);
     }
-    await rm(this.#state(id), { recursive: true, force: true });
+    await removeDirectory(this.#state(id));
   }
 
   async list(signal: AbortSignal): Promise<GatewayInventoryEntry[]> {

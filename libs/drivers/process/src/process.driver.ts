@@ -1,5 +1,4 @@
 import { once } from 'node:events';
-import { rm } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -15,6 +14,7 @@ import {
   type HostFacts,
   isAlive,
   prepareSecretsRoot,
+  removeDirectory,
   type ProcessIdentity,
   signalProcess,
   writeSecretsDirectory,
@@ -120,7 +120,7 @@ export class ProcessDriver extends GatewayDriver {
 
   async remove(id: string, signal: AbortSignal): Promise<void> {
     await this.stop(id, REPLACE_GRACE, signal);
-    await rm(this.#place(id).secretsDirectory, { recursive: true, force: true });
+    await removeDirectory(this.#place(id).secretsDirectory);
     this.#records.remove(id);
   }
 
@@ -128,7 +128,7 @@ export class ProcessDriver extends GatewayDriver {
     if ((await this.inspect(id, signal)).status === 'running') {
       throw new DriverError('gateway-running', `The gateway ${id} runs; remove it before its state.`, false);
     }
-    await rm(this.#place(id).stateDirectory, { recursive: true, force: true });
+    await removeDirectory(this.#place(id).stateDirectory);
   }
 
   async list(signal: AbortSignal): Promise<GatewayInventoryEntry[]> {
