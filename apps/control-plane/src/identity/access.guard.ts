@@ -7,6 +7,8 @@ import { PUBLIC_KEY, SCOPES_KEY } from './decorators.js';
 import { AccessUndeclared, ScopeMissing } from './identity.errors.js';
 import { grants, type Principal } from './principal.js';
 
+/** Served to operators only: the API below it, and figures about the whole installation. */
+const isOperatorRoute = (route: string): boolean => route.startsWith('/v1/admin/') || route === '/metrics';
 const READS = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /**
@@ -14,7 +16,7 @@ const READS = new Set(['GET', 'HEAD', 'OPTIONS']);
  *
  * - `@Public()`: anybody
  * - `/internal/…`: proxies, by their credential
- * - `/v1/admin/…`: an operator's key or the admin cookie, plus `@RequireScopes` when given
+ * - `/v1/admin/…` and `/metrics`: an operator's key or the admin cookie, plus `@RequireScopes` when given
  * - everything else: an API key with the scopes of `@RequireScopes`, which must be there
  */
 @Injectable()
@@ -46,7 +48,7 @@ export class AccessGuard implements CanActivate {
     };
     const route = request.routeOptions.url ?? '';
     if (route.startsWith('/internal/')) return this.authenticator.proxy(credentials);
-    if (route.startsWith('/v1/admin/')) return this.authenticator.operator(credentials);
+    if (isOperatorRoute(route)) return this.authenticator.operator(credentials);
     const principal = await this.authenticator.byKey(credentials);
     if (!scopes) throw new AccessUndeclared();
     return principal;

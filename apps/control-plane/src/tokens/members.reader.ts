@@ -63,10 +63,6 @@ export class MembersReader {
     const agent = member.agents[0];
     if (member.status !== 'active' || tenant.status !== 'active' || !agent) throw new MemberNotActive();
     const tier = await tx.tier.findUnique({ where: { tenantId_key: { tenantId, key: tierKey } } });
-    const revoked = await tx.revocation.aggregate({
-      where: { tenantId, memberId: member.id },
-      _max: { issuedBefore: true },
-    });
     return {
       tenantId,
       slug: tenant.slug,

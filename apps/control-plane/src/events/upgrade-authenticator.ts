@@ -1,0 +1,27 @@
+import type { IncomingMessage } from 'node:http';
+import { Injectable } from '@nestjs/common';
+import { Authenticator } from '../identity/authenticator.js';
+import type { Principal } from '../identity/principal.js';
+
+/** Decides at the upgrade who may open the event socket, and remembers it for the connection. */
+@Injectable()
+export class UpgradeAuthenticator {
+  readonly #principals = new WeakMap<IncomingMessage, Principal>();
+
+  constructor(private readonly authenticator: Authenticator) {}
+
+  /** Throws the same errors as the operator API; a cookie needs the console's own Origin, as for a change. */
+  async authenticate(request: IncomingMessage): Promise<Principal> {
+    const principal = await this.authenticator.operator({
+      headers: request.headers,
+      address: request.socket.remoteAddress ?? '',
+      mutates: true,
+    });
+    this.#principals.set(request, principal);
+    return principal;
+  }
+
+  principalOf(request: IncomingMessage): Principal | undefined {
+    return this.#principals.get(request);
+  }
+}
