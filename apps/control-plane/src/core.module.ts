@@ -42,7 +42,10 @@ const connect = (config: ControlPlaneConfig, log: Log): Promise<Coordination> =>
     onError: (err, during) => log.warn({ err, during }, 'coordination failed; it is tried again'),
   });
 
-const fromCoordination = <T>(pick: (handle: CoordinationHandle) => T) => ({ inject: [CoordinationHandle], useFactory: pick });
+const fromCoordination = <T>(pick: (handle: CoordinationHandle) => T) => ({
+  inject: [CoordinationHandle],
+  useFactory: pick,
+});
 
 /** What every feature may use: configuration, database, time, ids, coordination, audit and events. */
 @Global()
@@ -56,12 +59,20 @@ const fromCoordination = <T>(pick: (handle: CoordinationHandle) => T) => ({ inje
     },
     { provide: Clock, useClass: SystemClock },
     { provide: Ids, inject: [Clock], useFactory: (clock: Clock) => new SortableIds(clock) },
-    { provide: Database, inject: [ControlPlaneConfig], useFactory: (config: ControlPlaneConfig) => new Database({ url: config.databaseUrl }) },
+    {
+      provide: Database,
+      inject: [ControlPlaneConfig],
+      useFactory: (config: ControlPlaneConfig) => new Database({ url: config.databaseUrl }),
+    },
     { provide: CoordinationHandle, inject: [ControlPlaneConfig, Log], useFactory: connect },
     { provide: ChangeNotifier, ...fromCoordination((handle) => handle.notifier) },
     { provide: WakeQueue, ...fromCoordination((handle) => handle.wakes) },
     { provide: Counters, ...fromCoordination((handle) => handle.counters) },
-    { provide: SecretBox, inject: [ControlPlaneConfig], useFactory: (config: ControlPlaneConfig) => new SecretBox(config.masterKey) },
+    {
+      provide: SecretBox,
+      inject: [ControlPlaneConfig],
+      useFactory: (config: ControlPlaneConfig) => new SecretBox(config.masterKey),
+    },
     {
       provide: GatewayCredentials,
       inject: [ControlPlaneConfig],

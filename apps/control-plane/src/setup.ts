@@ -66,7 +66,10 @@ async function setup(file: string): Promise<void> {
   }
 }
 
-async function ensureAdmin(users: UsersService, before: Credentials['admin'] | undefined): Promise<Credentials['admin']> {
+async function ensureAdmin(
+  users: UsersService,
+  before: Credentials['admin'] | undefined,
+): Promise<Credentials['admin']> {
   if (before && (await users.verify(before.email, before.password))) return before;
   const password = randomBytes(18).toString('base64url');
   await users.ensure(ADMIN_EMAIL, password);

@@ -64,7 +64,9 @@ export class AdminService {
   async listTenants(after: string | undefined, limit: number): Promise<TenantView[]> {
     const include = { hosts: true, _count: { select: { members: true } } };
     const where = after ? { id: { gt: after } } : {};
-    const rows = await this.database.system((tx) => tx.tenant.findMany({ where, include, orderBy: { id: 'asc' }, take: limit }));
+    const rows = await this.database.system((tx) =>
+      tx.tenant.findMany({ where, include, orderBy: { id: 'asc' }, take: limit }),
+    );
     return rows.map((row) => ({
       id: row.id,
       slug: row.slug,
@@ -85,14 +87,18 @@ export class AdminService {
   async listMembers(filter: MemberFilter): Promise<OfTenant<MemberView>[]> {
     return this.database.system(async (tx) => {
       const rows = await this.members.list(tx, undefined, filter);
-      const tiers = await tx.tier.findMany({ where: { tenantId: { in: [...new Set(rows.map((row) => row.tenantId))] } } });
+      const tiers = await tx.tier.findMany({
+        where: { tenantId: { in: [...new Set(rows.map((row) => row.tenantId))] } },
+      });
       return rows.map((row) => ({ tenantId: row.tenantId, ...toMemberView(row, tiers, this.config.proxyUrl) }));
     });
   }
 
   async listGateways(after: string | undefined, limit: number): Promise<GatewayView[]> {
     const where = { phase: { not: 'deleted' }, ...(after ? { id: { gt: after } } : {}) };
-    const rows = await this.database.system((tx) => tx.gateway.findMany({ where, include: GATEWAY, orderBy: { id: 'asc' }, take: limit }));
+    const rows = await this.database.system((tx) =>
+      tx.gateway.findMany({ where, include: GATEWAY, orderBy: { id: 'asc' }, take: limit }),
+    );
     return rows.map(toGatewayView);
   }
 

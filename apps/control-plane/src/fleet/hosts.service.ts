@@ -24,7 +24,11 @@ export class HostsService {
     const data = { driver, portFrom: gatewayPorts.from, portTo: gatewayPorts.to };
     const host = await tx.host.findUnique({ where: { name: LOCAL } });
     if (host && host.driver === driver && host.portFrom === data.portFrom && host.portTo === data.portTo) return host;
-    return tx.host.upsert({ where: { name: LOCAL }, create: { id: this.ids.next('host'), name: LOCAL, ...data }, update: data });
+    return tx.host.upsert({
+      where: { name: LOCAL },
+      create: { id: this.ids.next('host'), name: LOCAL, ...data },
+      update: data,
+    });
   }
 
   /** Prepares the host once; a failure is forgotten, so the next call tries again. Throws DriverError. */

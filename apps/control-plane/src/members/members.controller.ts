@@ -55,7 +55,12 @@ export class MembersController {
   async list(@CurrentTenant() tenantId: string, @Query() query: ListMembersDto): Promise<Page<MemberView>> {
     const [after] = decodeCursor(query.cursor, 1) ?? [];
     const rows = await this.members.list(tenantId, { ...query, after, limit: query.limit + 1 });
-    return toPage(rows, query.limit, (row) => row, (row) => [row.id]);
+    return toPage(
+      rows,
+      query.limit,
+      (row) => row,
+      (row) => [row.id],
+    );
   }
 
   @Post(':externalId/pause')

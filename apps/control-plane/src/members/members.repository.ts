@@ -54,12 +54,14 @@ export class MembersRepository {
 }
 
 /** Public address of one agent (api.md, "Addresses"). */
-export const agentUrl = (proxyUrl: string, slug: string, agentId: string): string => `${proxyUrl}/t/${slug}/a/${agentId}`;
+export const agentUrl = (proxyUrl: string, slug: string, agentId: string): string =>
+  `${proxyUrl}/t/${slug}/a/${agentId}`;
 
 export function toMemberView(member: MemberRecord, tiers: readonly TierRow[], proxyUrl: string): MemberView {
   const agent = member.agents[0];
   const gateway = agent?.gateway;
-  const ceiling = tiers.find((tier) => tier.tenantId === member.tenantId && tier.key === member.tierKey)?.trustCeiling ?? 0;
+  const ceiling =
+    tiers.find((tier) => tier.tenantId === member.tenantId && tier.key === member.tierKey)?.trustCeiling ?? 0;
   return {
     id: member.id,
     externalId: member.externalId,

@@ -10,7 +10,13 @@ import { Outbox } from '../outbox/outbox.js';
 import { Waker } from '../provisioning/waker.js';
 import type { PutMemberDto } from './dto/put-member.dto.js';
 import { ExternalIdInvalid, MemberNotFound, MemberStateForbids, TierUnknown } from './members.errors.js';
-import { type MemberFilter, type MemberRecord, MembersRepository, type TierRow, toMemberView } from './members.repository.js';
+import {
+  type MemberFilter,
+  type MemberRecord,
+  MembersRepository,
+  type TierRow,
+  toMemberView,
+} from './members.repository.js';
 
 export interface Caller {
   readonly tenantId: string;
@@ -27,7 +33,10 @@ export interface MemberChange {
 
 export type MemberAction = 'pause' | 'resume' | 'cancel' | 'erase';
 
-const ACTIONS: Record<MemberAction, { from: readonly MemberStatus[]; to: MemberStatus; desired: 'active' | 'inactive' | 'erased'; past: string }> = {
+const ACTIONS: Record<
+  MemberAction,
+  { from: readonly MemberStatus[]; to: MemberStatus; desired: 'active' | 'inactive' | 'erased'; past: string }
+> = {
   pause: { from: ['active', 'paused'], to: 'paused', desired: 'inactive', past: 'paused' },
   resume: { from: ['active', 'paused', 'cancelled'], to: 'active', desired: 'active', past: 'resumed' },
   cancel: { from: ['active', 'paused', 'cancelled'], to: 'cancelled', desired: 'inactive', past: 'cancelled' },
@@ -63,7 +72,9 @@ export class MembersService {
       if (!tier) throw new TierUnknown(tiers.map((row) => row.key));
       const before = await this.members.find(tx, caller.tenantId, externalId);
       if (before?.agents[0]?.desiredState === 'erased') throw new MemberStateForbids('changed', 'being erased');
-      const kind = before ? await this.#update(tx, before, wanted, tier) : await this.#create(tx, caller, externalId, wanted, tier);
+      const kind = before
+        ? await this.#update(tx, before, wanted, tier)
+        : await this.#create(tx, caller, externalId, wanted, tier);
       return this.#conclude(tx, caller, externalId, tiers, before, kind);
     });
     return this.#afterCommit(change);
@@ -77,7 +88,8 @@ export class MembersService {
       if (!member) throw new MemberNotFound();
       if (!rule.from.includes(member.status as MemberStatus)) throw new MemberStateForbids(rule.past, member.status);
       const agent = member.agents[0]!;
-      if (agent.desiredState === 'erased' && action !== 'erase') throw new MemberStateForbids(rule.past, 'being erased');
+      if (agent.desiredState === 'erased' && action !== 'erase')
+        throw new MemberStateForbids(rule.past, 'being erased');
       const done = agent.desiredState === rule.desired && (member.status === rule.to || action === 'erase');
       if (!done) {
         // Only when the agent's folder is really gone does the member become `erased`: until then it is a wish.
@@ -110,7 +122,13 @@ export class MembersService {
     });
   }
 
-  async #create(tx: Tx, caller: Caller, externalId: string, wanted: PutMemberDto, tier: TierRow): Promise<OperationKind> {
+  async #create(
+    tx: Tx,
+    caller: Caller,
+    externalId: string,
+    wanted: PutMemberDto,
+    tier: TierRow,
+  ): Promise<OperationKind> {
     const { tenantId } = caller;
     const tenant = await tx.tenant.findUniqueOrThrow({ where: { id: tenantId } });
     const [memberId, workspaceId] = [this.ids.next('member'), this.ids.next('workspace')];
@@ -127,10 +145,21 @@ export class MembersService {
       },
     });
     const name = wanted.workspace?.name ?? wanted.name ?? wanted.email;
-    await tx.workspace.create({ data: { id: workspaceId, tenantId, memberId, name, stage: wanted.workspace?.stage ?? 'idea' } });
-    await tx.subscription.create({ data: { id: this.ids.next('subscription'), tenantId, memberId, tierKey: tier.key } });
+    await tx.workspace.create({
+      data: { id: workspaceId, tenantId, memberId, name, stage: wanted.workspace?.stage ?? 'idea' },
+    });
+    await tx.subscription.create({
+      data: { id: this.ids.next('subscription'), tenantId, memberId, tierKey: tier.key },
+    });
     await tx.agent.create({
-      data: { id: this.ids.next('agent'), tenantId, workspaceId, memberId, desiredKind: tier.placement, dueAt: this.clock.now() },
+      data: {
+        id: this.ids.next('agent'),
+        tenantId,
+        workspaceId,
+        memberId,
+        desiredKind: tier.placement,
+        dueAt: this.clock.now(),
+      },
     });
     return 'provision';
   }
@@ -148,7 +177,10 @@ export class MembersService {
       // A purchase brings a cancelled member back; a pause is only ended by resume.
       status: before.status === 'cancelled' ? 'active' : before.status,
     };
-    const context = { name: wanted.workspace?.name ?? workspace.name, stage: wanted.workspace?.stage ?? workspace.stage };
+    const context = {
+      name: wanted.workspace?.name ?? workspace.name,
+      stage: wanted.workspace?.stage ?? workspace.stage,
+    };
     const changed =
       Object.entries(member).some(([key, value]) => before[key as keyof typeof member] !== value) ||
       context.name !== workspace.name ||
@@ -162,7 +194,13 @@ export class MembersService {
       data: { tierKey: tier.key, ...(member.status === 'active' ? { status: 'active' } : {}) },
     });
     const desired = member.status === 'active' ? { desiredState: 'active' } : {};
-    const data = { ...desired, desiredKind: tier.placement, generation: { increment: 1n }, dueAt: this.clock.now(), failures: 0 };
+    const data = {
+      ...desired,
+      desiredKind: tier.placement,
+      generation: { increment: 1n },
+      dueAt: this.clock.now(),
+      failures: 0,
+    };
     await tx.agent.update({ where: { id: agent.id }, data });
     if (before.status === 'cancelled') return 'resume';
     return before.tierKey === tier.key ? (stuck ? 'provision' : 'update') : 'change-tier';
@@ -196,7 +234,13 @@ export class MembersService {
     const data = { kind, tier: after.tierKey, before: before ? { tier: before.tierKey, status: before.status } : null };
     const line = { resource: 'member', resourceId: after.id, action: `member.${kind}`, data };
     await this.audit.record(tx, { ...caller, ...line });
-    await this.outbox.append(tx, { tenantId: caller.tenantId, topic: 'members', aggregateId: after.id, type: kind, data });
+    await this.outbox.append(tx, {
+      tenantId: caller.tenantId,
+      topic: 'members',
+      aggregateId: after.id,
+      type: kind,
+      data,
+    });
     return { member, operation: toOperationView(operation), agentId: agent.id };
   }
 

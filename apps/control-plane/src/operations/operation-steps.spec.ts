@@ -24,12 +24,9 @@ describe('operation steps', () => {
   });
 
   it('blames the running step, or the first one when none runs', () => {
-    expect(stepsFailed(stepRunning(stepsOf('provision', false), 'start-gateway', now)!, now, 'no').map((s) => s.status)).toEqual([
-      'succeeded',
-      'failed',
-      'pending',
-      'pending',
-    ]);
+    expect(
+      stepsFailed(stepRunning(stepsOf('provision', false), 'start-gateway', now)!, now, 'no').map((s) => s.status),
+    ).toEqual(['succeeded', 'failed', 'pending', 'pending']);
     expect(stepsFailed(stepsOf('cancel', false), now, 'no')[0]!.status).toBe('failed');
   });
 });

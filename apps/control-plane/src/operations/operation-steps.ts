@@ -1,7 +1,8 @@
 import type { OperationStepView } from '#libs/contracts';
 
 export type OperationKind = 'provision' | 'update' | 'change-tier' | 'pause' | 'resume' | 'cancel' | 'erase';
-export type StepName = 'place' | 'start-gateway' | 'quiesce' | 'transfer' | 'attach' | 'publish-route' | 'release' | 'detach' | 'erase';
+export type StepName =
+  'place' | 'start-gateway' | 'quiesce' | 'transfer' | 'attach' | 'publish-route' | 'release' | 'detach' | 'erase';
 export type OperationStep = OperationStepView & { readonly name: StepName };
 
 const LEAVE: readonly StepName[] = ['detach', 'release'];
@@ -32,7 +33,8 @@ export function stepRunning(
   const current = steps[index];
   if (!current || (current.status === 'running' && current.detail === detail) || isOver(current)) return undefined;
   return steps.map((step, i) => {
-    if (i < index && !isOver(step)) return { ...step, status: 'succeeded', startedAt: step.startedAt ?? now, finishedAt: now };
+    if (i < index && !isOver(step))
+      return { ...step, status: 'succeeded', startedAt: step.startedAt ?? now, finishedAt: now };
     return i === index ? { ...step, status: 'running', startedAt: step.startedAt ?? now, detail } : step;
   });
 }

@@ -17,7 +17,12 @@ export class OperationsController {
   async list(@CurrentTenant() tenantId: string, @Query() query: PageQuery): Promise<Page<OperationView>> {
     const [after] = decodeCursor(query.cursor, 1) ?? [];
     const rows = await this.operations.list(tenantId, after, query.limit + 1);
-    return toPage(rows, query.limit, (row) => row, (row) => [row.id]);
+    return toPage(
+      rows,
+      query.limit,
+      (row) => row,
+      (row) => [row.id],
+    );
   }
 
   @Get(':id')
@@ -43,9 +48,15 @@ export class OperationsController {
     const gone = new AbortController();
     request.raw.once('close', () => gone.abort());
     reply.hijack();
-    reply.raw.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' });
+    reply.raw.writeHead(200, {
+      'content-type': 'text/event-stream',
+      'cache-control': 'no-store',
+      'x-accel-buffering': 'no',
+    });
     for await (const event of this.operations.follow(tenantId, id, after, gone.signal)) {
-      const text = event ? `id: ${event.id}\nevent: ${event.event}\ndata: ${JSON.stringify(event.data)}\n\n` : ': keep-alive\n\n';
+      const text = event
+        ? `id: ${event.id}\nevent: ${event.event}\ndata: ${JSON.stringify(event.data)}\n\n`
+        : ': keep-alive\n\n';
       reply.raw.write(text);
     }
     reply.raw.end();

@@ -134,7 +134,10 @@ export class OperationsRepository {
   }
 
   async #finish(tx: Tx, row: OperationRow, data: Prisma.OperationUpdateInput): Promise<void> {
-    const finished = await tx.operation.update({ where: { id: row.id }, data: { ...data, finishedAt: this.clock.now() } });
+    const finished = await tx.operation.update({
+      where: { id: row.id },
+      data: { ...data, finishedAt: this.clock.now() },
+    });
     await this.#tell(tx, finished, 'done');
   }
 

@@ -12,7 +12,11 @@ const POLL_MS = 1_000;
 export const KEEP_ALIVE_MS = 15_000;
 
 /** One event of an operation's stream; `id` is what `Last-Event-ID` takes. Null: nothing happened for a while. */
-export type OperationEvent = { readonly id: string; readonly event: 'step' | 'done'; readonly data: OperationView } | null;
+export type OperationEvent = {
+  readonly id: string;
+  readonly event: 'step' | 'done';
+  readonly data: OperationView;
+} | null;
 
 @Injectable()
 export class OperationsService {
@@ -37,7 +41,12 @@ export class OperationsService {
   }
 
   /** Everything that happened after `lastEventId`, then what happens, until the operation is done or the signal aborts. */
-  async *follow(tenantId: string, id: string, lastEventId: bigint, signal: AbortSignal): AsyncGenerator<OperationEvent> {
+  async *follow(
+    tenantId: string,
+    id: string,
+    lastEventId: bigint,
+    signal: AbortSignal,
+  ): AsyncGenerator<OperationEvent> {
     let after = lastEventId;
     let waiting = new AbortController();
     const look = () => waiting.abort();
@@ -67,9 +76,16 @@ export class OperationsService {
 
   async #eventsAfter(tenantId: string, id: string, after: bigint): Promise<NonNullable<OperationEvent>[]> {
     const rows = await this.database.tenant(tenantId, (tx) =>
-      tx.outbox.findMany({ where: { tenantId, aggregateId: id, seq: { gt: after }, type: { in: ['step', 'done'] } }, orderBy: { seq: 'asc' } }),
+      tx.outbox.findMany({
+        where: { tenantId, aggregateId: id, seq: { gt: after }, type: { in: ['step', 'done'] } },
+        orderBy: { seq: 'asc' },
+      }),
     );
-    return rows.map((row) => ({ id: String(row.seq), event: row.type as 'step' | 'done', data: row.data as unknown as OperationView }));
+    return rows.map((row) => ({
+      id: String(row.seq),
+      event: row.type as 'step' | 'done',
+      data: row.data as unknown as OperationView,
+    }));
   }
 
   async #isOver(tenantId: string, id: string, after: bigint): Promise<boolean> {

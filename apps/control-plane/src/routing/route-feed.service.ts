@@ -1,6 +1,12 @@
 import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { ControlPlaneConfig } from '#libs/config';
-import { type AgentRoute, type Revocation, ROUTE_HEARTBEAT_SECONDS, type RouteFrame, type TenantRoute } from '#libs/contracts';
+import {
+  type AgentRoute,
+  type Revocation,
+  ROUTE_HEARTBEAT_SECONDS,
+  type RouteFrame,
+  type TenantRoute,
+} from '#libs/contracts';
 import { Database } from '#libs/database';
 import { Clock, delay } from '#libs/kernel';
 import { ChangeNotifier } from '#libs/queue';
@@ -14,7 +20,8 @@ export type FrameSink = (frame: RouteFrame) => void;
 type Jwks = { readonly keys: readonly Record<string, unknown>[] };
 
 const sameJson = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
-const toMap = (tenants: readonly TenantRoute[]): Map<string, TenantRoute> => new Map(tenants.map((row) => [row.tenantId, row]));
+const toMap = (tenants: readonly TenantRoute[]): Map<string, TenantRoute> =>
+  new Map(tenants.map((row) => [row.tenantId, row]));
 
 /**
  * Keeps every connected proxy's route table current: one snapshot, then deltas. Reads the database once for all of
@@ -103,14 +110,31 @@ export class RouteFeedService implements OnApplicationBootstrap, OnApplicationSh
     const fresh = await this.database.system(async (tx) => {
       const rows = await tx.$queryRaw<{ agent_id: string; route: AgentRoute | null; version: bigint }[]>`
         SELECT agent_id, route, version FROM routes WHERE version > ${from} ORDER BY version`;
-      const tenants = await tx.tenant.findMany({ where: { status: { not: 'closed' } }, include: { hosts: true }, orderBy: { id: 'asc' } });
-      const keys = await tx.signingKey.findMany({ where: { retiredAt: null }, select: { publicJwk: true }, orderBy: { kid: 'asc' } });
-      const revoked = await tx.revocation.findMany({ where: { until: { gt: this.clock.now() } }, orderBy: { id: 'asc' } });
+      const tenants = await tx.tenant.findMany({
+        where: { status: { not: 'closed' } },
+        include: { hosts: true },
+        orderBy: { id: 'asc' },
+      });
+      const keys = await tx.signingKey.findMany({
+        where: { retiredAt: null },
+        select: { publicJwk: true },
+        orderBy: { kid: 'asc' },
+      });
+      const revoked = await tx.revocation.findMany({
+        where: { until: { gt: this.clock.now() } },
+        orderBy: { id: 'asc' },
+      });
       const epoch = this.#epoch || (await tx.installation.findUniqueOrThrow({ where: { id: 1 } })).epoch;
       return { rows, tenants, keys, revoked, epoch };
     });
     this.#epoch = fresh.epoch;
-    this.#apply(from, fresh.rows, fresh.tenants.map(toTenantRoute), fresh.keys.map((key) => key.publicJwk as Record<string, unknown>), fresh.revoked.map(toRevocation));
+    this.#apply(
+      from,
+      fresh.rows,
+      fresh.tenants.map(toTenantRoute),
+      fresh.keys.map((key) => key.publicJwk as Record<string, unknown>),
+      fresh.revoked.map(toRevocation),
+    );
   }
 
   #apply(
@@ -174,12 +198,21 @@ function toTenantRoute(row: {
     slug: row.slug,
     name: row.name,
     hosts: row.hosts.map((entry) => entry.host).sort(),
-    brand: { name: brand.name ?? row.name, accent: brand.accent ?? '#3b5bdb', greeting: brand.greeting ?? 'What are we working on today?' },
+    brand: {
+      name: brand.name ?? row.name,
+      accent: brand.accent ?? '#3b5bdb',
+      greeting: brand.greeting ?? 'What are we working on today?',
+    },
     status: row.status === 'suspended' ? 'suspended' : 'active',
   };
 }
 
-function toRevocation(row: { jti: string | null; memberId: string | null; issuedBefore: Date | null; until: Date }): Revocation {
+function toRevocation(row: {
+  jti: string | null;
+  memberId: string | null;
+  issuedBefore: Date | null;
+  until: Date;
+}): Revocation {
   const until = row.until.toISOString();
   if (row.jti) return { jti: row.jti, until };
   return { memberId: row.memberId ?? '', issuedBefore: (row.issuedBefore ?? row.until).toISOString(), until };

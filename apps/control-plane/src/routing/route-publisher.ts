@@ -24,7 +24,13 @@ export class RoutePublisher {
   ) {}
 
   /** In the caller's transaction; returns false when the same route is published already. */
-  async publish(tx: Tx, agent: AgentRecord, gateway: Omit<GatewayRecord, 'host'>, state: 'live' | 'held', fence: bigint): Promise<boolean> {
+  async publish(
+    tx: Tx,
+    agent: AgentRecord,
+    gateway: Omit<GatewayRecord, 'host'>,
+    state: 'live' | 'held',
+    fence: bigint,
+  ): Promise<boolean> {
     const address = gateway.address as unknown as GatewayAddress | null;
     if (!address) return false;
     const tier = await tx.tier.findFirst({ where: { tenantId: agent.tenantId, key: agent.member.tierKey } });

@@ -42,7 +42,9 @@ export class TiersService {
   ) {}
 
   async list(tenantId: string): Promise<TierView[]> {
-    const rows = await this.database.tenant(tenantId, (tx) => tx.tier.findMany({ where: { tenantId }, orderBy: { rank: 'asc' } }));
+    const rows = await this.database.tenant(tenantId, (tx) =>
+      tx.tier.findMany({ where: { tenantId }, orderBy: { rank: 'asc' } }),
+    );
     return rows.map(toTierView);
   }
 
@@ -61,7 +63,14 @@ export class TiersService {
     const template = await tx.tierTemplate.findUniqueOrThrow({ where: { key } });
     for (const tier of template.tiers as unknown as TierDefinition[]) {
       await tx.tier.create({
-        data: { ...tier, id: this.ids.next('tier'), tenantId, channels: [...tier.channels], limits: json(tier.limits), resources: json(tier.resources) },
+        data: {
+          ...tier,
+          id: this.ids.next('tier'),
+          tenantId,
+          channels: [...tier.channels],
+          limits: json(tier.limits),
+          resources: json(tier.resources),
+        },
       });
     }
   }

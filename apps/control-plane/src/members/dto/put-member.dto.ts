@@ -1,6 +1,16 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Type } from 'class-transformer';
-import { IsEmail, IsIn, IsLocale, IsObject, IsOptional, IsString, IsTimeZone, Length, ValidateNested } from 'class-validator';
+import {
+  IsEmail,
+  IsIn,
+  IsLocale,
+  IsObject,
+  IsOptional,
+  IsString,
+  IsTimeZone,
+  Length,
+  ValidateNested,
+} from 'class-validator';
 
 export class PutWorkspaceDto {
   @ApiPropertyOptional({ description: 'Name of the business context', maxLength: 120 })

@@ -1,0 +1,32 @@
+import { Module } from '@nestjs/common';
+import { AdminModule } from './admin/admin.module.js';
+import { CoreModule } from './core.module.js';
+import { EventsModule } from './events/events.module.js';
+import { HealthModule } from './health/health.module.js';
+import { HttpEdgeModule } from './http/http-edge.module.js';
+import { IdentityModule } from './identity/identity.module.js';
+import { MembersModule } from './members/members.module.js';
+import { ProvisioningModule } from './provisioning/provisioning.module.js';
+import { TenantsModule } from './tenants/tenants.module.js';
+import { TokensModule } from './tokens/tokens.module.js';
+
+/** Everything; `WIREBOT_ROLES` decides which parts of it work in this process. */
+@Module({
+  imports: [
+    CoreModule,
+    HttpEdgeModule,
+    IdentityModule,
+    TenantsModule,
+    MembersModule,
+    TokensModule,
+    ProvisioningModule,
+    EventsModule,
+    AdminModule,
+    HealthModule,
+  ],
+})
+export class AppModule {}
+
+/** What `setup.ts` needs: no listeners, no reconciler. */
+@Module({ imports: [CoreModule, IdentityModule, TenantsModule, TokensModule] })
+export class SetupModule {}
