@@ -325,8 +325,8 @@ describe.skipIf('missing' in chromium)(`the chat page${note}`, () => {
     standIn.pace = 100;
     const page = await open('', { reducedMotion: 'reduce' });
     await ask(page, 'Go');
+    await page.getByText('Writing').waitFor();
     const pulse = page.locator('#transcript .pulse');
-    await pulse.waitFor();
     expect(await pulse.evaluate((element) => getComputedStyle(element).animationIterationCount)).toBe('1');
   });
 });

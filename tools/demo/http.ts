@@ -84,7 +84,7 @@ export async function* readEvents(response: Response): AsyncGenerator<ServerEven
   const decoder = new TextDecoder();
   let buffer = '';
   for await (const chunk of response.body) {
-    buffer += decoder.decode(chunk as Uint8Array, { stream: true }).replaceAll('\r\n', '\n');
+    buffer = (buffer + decoder.decode(chunk as Uint8Array, { stream: true })).replaceAll('\r\n', '\n');
     for (let end = buffer.indexOf('\n\n'); end !== -1; end = buffer.indexOf('\n\n')) {
       const event = parseEvent(buffer.slice(0, end));
       buffer = buffer.slice(end + 2);

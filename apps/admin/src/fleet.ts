@@ -31,7 +31,7 @@ export function appendPage<T extends { readonly id: string }>(listed: Page<T>, n
 
 /** Puts a fresh first page in front of the further pages that a reader has asked for. */
 export function refreshPage<T extends { readonly id: string }>(listed: Page<T>, fresh: Page<T>): Page<T> {
-  if (listed.items.length <= fresh.items.length) return fresh;
+  if (fresh.nextCursor === null || listed.items.length <= fresh.items.length) return fresh;
   const known = new Set(fresh.items.map((row) => row.id));
   const rest = listed.items.slice(fresh.items.length).filter((row) => !known.has(row.id));
   return { items: [...fresh.items, ...rest], nextCursor: listed.nextCursor };

@@ -89,7 +89,7 @@ export class Room {
 
   /** A new attempt is a new message: the old key would only repeat the old result. */
   retry(exchange: Exchange): void {
-    this.#exchanges = this.#exchanges.filter((other) => other !== exchange);
+    this.#exchanges = this.#exchanges.filter((other) => other.key !== exchange.key);
     this.ask(exchange.question);
   }
 
