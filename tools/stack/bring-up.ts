@@ -5,6 +5,7 @@ import { deadline } from '#libs/kernel';
 import type { StartContext } from './context.js';
 import { chooseHost, driverFor, gatewayImage } from './gateway-host.js';
 import { migrate } from './migrations.js';
+import { lastWords } from './optional-file.js';
 import { controlPlaneEnvironment, type StackFacts, stackUrls } from './part-environment.js';
 import { ROOT, SETUP } from './paths.js';
 import {
@@ -16,7 +17,7 @@ import {
   type StackPorts,
 } from './ports.js';
 import { startPostgres } from './postgres.js';
-import { endProcess, PART_NAMES, type RunRecord } from './run-file.js';
+import { endProcess, type HostRecord, PART_NAMES, type RunRecord } from './run-file.js';
 import { StackError } from './stack-error.js';
 import { readJson, writeJson } from './state-files.js';
 
@@ -124,16 +125,19 @@ async function settleHost(context: StartContext, ports: GatewayPorts): Promise<S
   const named = env['WIREBOT_DRIVER'];
   const asked = context.options.driver ?? (named === 'docker' || named === 'process' ? named : undefined);
   const startedAt = performance.now();
+  const before = await readJson<HostRecord>(paths.host);
   const host = await chooseHost({ asked, env, instance, paths, console });
   await run.update({ host });
   await writeJson(paths.host, host);
   if (host.driver === 'docker')
     console.done(host.ownEngine ? 'Docker Engine (our own)' : `Docker Engine (${host.socketPath})`, startedAt);
   signal.throwIfAborted();
+  // A registry that did not have the base image at the first start is not waited for again.
+  const known = before?.driver === 'docker' && host.driver === 'docker' && before.socketPath === host.socketPath;
   const image =
     host.driver === 'docker'
-      ? await console.step('Gateway image', () => gatewayImage(host, env, console.note))
-      : await gatewayImage(host, env, console.note);
+      ? await console.step('Gateway image', () => gatewayImage(host, env, console.note, known))
+      : await gatewayImage(host, env, console.note, known);
   const facts = await (await driverFor(host, instance, paths, ports)).prepare(deadline(PREPARE_LIMIT, signal));
   return {
     driver: host.driver,
@@ -157,7 +161,7 @@ async function setUp({ env, paths, console, signal }: StartContext, facts: Stack
     } catch (error) {
       signal.throwIfAborted();
       const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string };
-      const said = `${stdout}\n${stderr}`.trim().split('\n').slice(-15).join('\n');
+      const said = lastWords(`${stdout}\n${stderr}`.trim());
       throw new StackError(
         'setup-failed',
         `The first data could not be written:\n${said || (error as Error).message}`,

@@ -89,12 +89,14 @@ export async function gatewayImage(
   host: HostRecord,
   env: NodeJS.ProcessEnv,
   onSay: (line: string) => void,
+  skipPull = false,
 ): Promise<string> {
   if (env['WIREBOT_GATEWAY_IMAGE']) return env['WIREBOT_GATEWAY_IMAGE'];
   if (host.driver === 'process') return built('gateway', 'gateway.mjs');
   return ensureGatewayImage({
     socketPath: host.socketPath,
     bundleDir: built('gateway'),
+    skipPull,
     ...(env['NODE_IMAGE'] ? { nodeImage: env['NODE_IMAGE'] } : {}),
     onSay,
   });

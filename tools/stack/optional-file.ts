@@ -11,6 +11,14 @@ export async function readOptional(path: string): Promise<string | undefined> {
   }
 }
 
-/** The last lines of a log, for an error message. */
-export const lastLines = async (path: string, lines = 8): Promise<string> =>
-  ((await readOptional(path)) ?? '').trimEnd().split('\n').slice(-lines).join('\n');
+/**
+ * What a program said last, for a message: from its last error on, because Node prints a long trace behind the sentence
+ * that matters, else the last lines.
+ */
+export function lastWords(text: string, lines = 8): string {
+  const all = text.trimEnd().split('\n').slice(-60);
+  const error = all.findLastIndex((line) => /^(\w*Error\b|\S*\[?ERR_|Uncaught)/.test(line));
+  return (error < 0 ? all.slice(-lines) : all.slice(error, error + lines)).join('\n');
+}
+
+export const lastLines = async (path: string): Promise<string> => lastWords((await readOptional(path)) ?? '');

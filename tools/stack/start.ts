@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { identifyProcess } from '#libs/drivers/core';
 import { delay } from '#libs/kernel';
 import type { StackOptions } from '../build/arguments.mjs';
@@ -29,6 +29,8 @@ export async function start(options: StackOptions, console: StackConsole): Promi
   const instance = await ensureInstance(paths.instance);
   await ensureSecrets(paths.secrets);
   const run = new RunFile(paths.run, identifyProcess(process.pid)!);
+  // After a kill -9 it still describes the old run; readers wait for this one's.
+  await rm(paths.stack, { force: true });
   await endLeftovers(previous, console.note);
   await run.update({});
   const context: StartContext = { options, env: process.env, paths, instance, console, run, signal: signals.stop };
