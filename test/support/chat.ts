@@ -42,6 +42,8 @@ export async function chat(
 export const session = async (token: TokenView, id: string): Promise<SessionView> =>
   (await http<SessionView>(token, 'GET', `/session/${id}`)).body;
 
+type FrameOf<K extends ServerFrame['type']> = Extract<ServerFrame, { type: K }>;
+
 /** A chat socket that keeps every frame. */
 export class ChatSocket {
   readonly frames: ServerFrame[] = [];
@@ -73,7 +75,7 @@ export class ChatSocket {
       socket.once('error', reject);
     });
     chatSocket.send({ type: 'connect', id: '1', ...(resume ? { resume } : {}) });
-    await chatSocket.until((frame) => frame.type === 'connected');
+    await chatSocket.until('connected');
     return chatSocket;
   }
 
@@ -85,15 +87,17 @@ export class ChatSocket {
     this.send({ type: 'message', id: randomUUID(), idempotencyKey: randomUUID(), text, ...more });
   }
 
-  async until<T extends ServerFrame>(matches: (frame: ServerFrame) => boolean, limitMs = 30_000): Promise<T> {
+  async until<K extends ServerFrame['type']>(type: K, task?: string, limitMs = 30_000): Promise<FrameOf<K>> {
+    const matches = (frame: ServerFrame): boolean =>
+      frame.type === type && (task === undefined || ('task' in frame && frame.task === task));
     const end = Date.now() + limitMs;
     for (;;) {
       const found = this.frames.find(matches);
-      if (found) return found as T;
+      if (found) return found as FrameOf<K>;
       if (this.closed)
         throw new Error(`the socket closed with ${this.closed.code}; frames: ${JSON.stringify(this.frames)}`);
       const left = end - Date.now();
-      if (left <= 0) throw new Error(`no such frame in ${limitMs} ms; frames: ${JSON.stringify(this.frames)}`);
+      if (left <= 0) throw new Error(`no ${type} frame in ${limitMs} ms; frames: ${JSON.stringify(this.frames)}`);
       await Promise.race([new Promise<void>((resolve) => this.#watchers.add(resolve)), delay(left)]);
     }
   }
