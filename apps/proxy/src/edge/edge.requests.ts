@@ -45,10 +45,11 @@ export class EdgeRequests {
   /** Never rejects: every fault becomes an answer. */
   async handle(req: IncomingMessage, res: ServerResponse): Promise<void> {
     const requestId = nextRequestId();
+    let traffic: Traffic = 'refused';
     res.on('error', () => res.destroy());
+    res.once('close', () => this.#done(req, res, traffic, requestId));
     try {
-      const traffic = await this.#route(req, res, requestId);
-      res.once('close', () => this.#done(req, res, traffic, requestId));
+      traffic = await this.#route(req, res, requestId);
     } catch (error) {
       this.#refuse(req, res, error, requestId);
     }
@@ -132,7 +133,6 @@ export class EdgeRequests {
       this.parts.log.error({ requestId, err: error }, 'request failed inside the proxy');
     }
     sendProblem(req, res, error, requestId);
-    this.parts.metrics.request('refused', res.statusCode);
   }
 
   #done(req: IncomingMessage, res: ServerResponse, traffic: Traffic, requestId: string): void {

@@ -11,6 +11,9 @@ const isResult = (value: unknown): value is SignInResult =>
     (name) => typeof (value as Record<string, unknown>)[name] === 'string',
   );
 
+const codeOf = (body: unknown): unknown =>
+  typeof body === 'object' && body !== null ? (body as { code?: unknown }).code : undefined;
+
 /** Turns one-time codes into member tokens, at the control plane. */
 export class SignInClient {
   constructor(
@@ -21,7 +24,8 @@ export class SignInClient {
   /** Never retried: the code is spent by the first call that arrives. Rejects with a ProxyProblem. */
   async exchange(tenantId: string, code: string, signal?: AbortSignal): Promise<SignInResult> {
     const { status, body } = await this.#post({ tenantId, code }, signal);
-    if (status === 400 || status === 401 || status === 404) throw new ProxyProblem('sign-in-code-invalid');
+    // A 401 may also be about the proxy's own credential: that is no fault of the code.
+    if (codeOf(body) === 'sign-in-code-invalid') throw new ProxyProblem('sign-in-code-invalid');
     if (status >= 300 || !isResult(body)) {
       throw new ProxyProblem('sign-in-unavailable', { cause: new Error(`the control plane answered ${status}`) });
     }

@@ -106,6 +106,9 @@ describe('signing in', () => {
     stack.control.exchange = () => ({ status: 500, body: { detail: 'proxy-secret leaked' } });
     const answer = await post('/t/acme/auth/exchange', { code: 'good' });
     expect(await codeOf(answer)).toEqual([503, 'sign-in-unavailable']);
+    stack.control.exchange = () => ({ status: 401, body: { code: 'credential-invalid' } });
+    const refused = await post('/t/acme/auth/exchange', { code: 'good' });
+    expect(await codeOf(refused)).toEqual([503, 'sign-in-unavailable']);
     stack.control.exchange = before;
   });
 });

@@ -61,6 +61,8 @@ class Exchange implements Dispatcher.DispatchHandler {
   ) {}
 
   start(): void {
+    // It may have gone while its token was being checked; its close has been told already then.
+    if (this.res.destroyed) return this.#finish('client-gone');
     this.res.on('close', this.#onClose);
     this.#dispatch();
   }
