@@ -165,6 +165,18 @@ describe.skipIf(!SOCKET && !process.env['CI'])('with the engine that WIREBOT_TES
       expect(results).toEqual(['EROFS', 'EROFS', 'EROFS', 'done', 'done']);
     });
 
+    it('is ended by the kernel when it takes more memory than it was given, and comes back', async () => {
+      const before = (await inspect()).State.StartedAt;
+      expect(await ask(address, '/fill', { bytes: String(32 * 1024 * 1024) })).toEqual({ bytes: 32 * 1024 * 1024 });
+      await expect(ask(address, '/fill', { bytes: String(512 * 1024 * 1024) })).rejects.toThrow('fetch failed');
+      const after = await eventually('it was restarted', async () => {
+        const { State, RestartCount } = await inspect();
+        return State.Running && State.StartedAt !== before && RestartCount;
+      });
+      expect(after).toBe(1);
+      await untilHealthy(address);
+    });
+
     it('sits at the address its port decides, on an internal network without traffic between containers', async () => {
       const { NetworkSettings } = await inspect();
       expect(Object.keys(NetworkSettings.Networks)).toEqual([`wirebot-${lab.instance}`]);

@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { resolve } from 'node:path';
 import {
   assertGatewayId,
   DriverError,
@@ -27,9 +27,9 @@ export interface DockerDriverOptions {
   readonly socketPath: string;
   /** Names this installation on the engine: 1-32 lower-case letters or digits. */
   readonly instance: string;
-  /** Absolute. One folder a gateway: what it remembers. */
+  /** One folder a gateway: what it remembers. */
   readonly stateRoot: string;
-  /** Absolute, on a tmpfs (see defaultSecretsRoot). One folder a gateway. */
+  /** On a tmpfs (see defaultSecretsRoot). One folder a gateway. */
   readonly secretsRoot: string;
   /** The range gateways' ports come from: a port's place in it is its container's address. */
   readonly ports: { readonly from: number; readonly to: number };
@@ -163,11 +163,11 @@ export class DockerDriver extends GatewayDriver {
   }
 
   #state(id: string): string {
-    return join(this.options.stateRoot, id);
+    return resolve(this.options.stateRoot, id);
   }
 
   #secrets(id: string): string {
-    return join(this.options.secretsRoot, id);
+    return resolve(this.options.secretsRoot, id);
   }
 }
 

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { closeSync, openSync } from 'node:fs';
 import { access, constants } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import { resolve } from 'node:path';
 import { DriverError, type GatewaySpec, identifyProcess, type ProcessIdentity } from '#libs/drivers/core';
 
 export const LOOPBACK = '127.0.0.1';
@@ -63,7 +64,7 @@ export function launch(spec: GatewaySpec, place: LaunchPlace): { child: ChildPro
   const log = openSync(place.logFile, 'a', 0o600);
   const heap = Math.max(32, Math.floor((spec.resources.memoryBytes / 1024 ** 2) * HEAP_SHARE));
   const flags = [`--title=${place.title}`, '--max-semi-space-size=1', `--max-old-space-size=${heap}`];
-  const child = spawn(place.nodePath, [...flags, spec.image], {
+  const child = spawn(place.nodePath, [...flags, resolve(spec.image)], {
     cwd: place.stateDirectory,
     detached: true,
     stdio: ['ignore', log, log],
@@ -102,7 +103,7 @@ export function environmentOf(spec: GatewaySpec, place: LaunchPlace, own: NodeJS
 }
 
 function assertFree(port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
+  return new Promise((done, reject) => {
     const server = createServer();
     server.once('error', (cause: NodeJS.ErrnoException) => {
       const taken = cause.code === 'EADDRINUSE';
@@ -111,6 +112,6 @@ function assertFree(port: number): Promise<void> {
         : `Port ${port} cannot be used (${cause.code}).`;
       reject(new DriverError(taken ? 'port-in-use' : 'engine-refused', message, false, { cause }));
     });
-    server.listen(port, LOOPBACK, () => server.close(() => resolve()));
+    server.listen(port, LOOPBACK, () => server.close(() => done()));
   });
 }

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { constants } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import {
   assertGatewayId,
   DriverError,
@@ -29,7 +29,7 @@ import { Changes } from './changes.js';
 export interface ProcessDriverOptions {
   /** Names this installation: 1-32 lower-case letters or digits. */
   readonly instance: string;
-  /** Absolute paths, as for the Docker driver. */
+  /** As for the Docker driver. */
   readonly stateRoot: string;
   readonly secretsRoot: string;
   /** Process records and logs. */
@@ -202,8 +202,8 @@ export class ProcessDriver extends GatewayDriver {
     return {
       nodePath,
       title: `wirebot-${instance}-${id}`,
-      stateDirectory: join(stateRoot, id),
-      secretsDirectory: join(secretsRoot, id),
+      stateDirectory: resolve(stateRoot, id),
+      secretsDirectory: resolve(secretsRoot, id),
       logFile: this.#records.logFile(id),
     };
   }
