@@ -69,7 +69,7 @@ describe.skipIf('missing' in chromium)(`the operator page${note}`, () => {
     standIn.cut();
     standIn.update('op_1', { status: 'succeeded', error: null });
     await row.getByText('succeeded').waitFor();
-    expect(standIn.subscriptions.at(-1)).toMatchObject({ after: 1 });
+    expect(standIn.subscriptions.at(-1)).toMatchObject({ after: '1.1' });
   });
 
   it('signs out', async () => {

@@ -14,6 +14,7 @@ const TYPES: Record<string, string> = {
 };
 const POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+const SESSION = { user: { email: 'admin@example.com' }, expiresAt: '2030-01-01T00:00:00.000Z' };
 const AT = '2026-11-20T09:30:00.000Z';
 
 /** Serves the built operator page and the part of the operator API that it uses, with rows that a test can change. */
@@ -46,7 +47,7 @@ export class AdminStandIn {
     operation('op_1', 'provision', 'running'),
     operation('op_2', 'change-tier', 'succeeded'),
   ];
-  readonly subscriptions: { readonly after?: number }[] = [];
+  readonly subscriptions: { readonly after?: string }[] = [];
   readonly #sockets = new Set<WebSocket>();
   readonly #log: string[] = [];
   readonly #server: Server;
@@ -78,7 +79,9 @@ export class AdminStandIn {
   update(id: string, change: Partial<OperationView>): void {
     this.operations = this.operations.map((row) => (row.id === id ? { ...row, ...change } : row));
     const data = this.operations.find((row) => row.id === id);
-    this.#log.push(JSON.stringify({ type: 'event', cursor: this.#log.length + 1, topic: 'operations', id, data }));
+    this.#log.push(
+      JSON.stringify({ type: 'event', cursor: `1.${this.#log.length + 1}`, topic: 'operations', id, data }),
+    );
     for (const socket of this.#sockets) socket.send(this.#log.at(-1)!);
   }
 
@@ -86,9 +89,11 @@ export class AdminStandIn {
     this.#sockets.add(socket);
     socket.on('close', () => this.#sockets.delete(socket));
     socket.on('message', (data) => {
-      const subscription = JSON.parse(String(data)) as { readonly after?: number };
+      const subscription = JSON.parse(String(data)) as { readonly after?: string };
       this.subscriptions.push(subscription);
-      if (subscription.after !== undefined) for (const line of this.#log.slice(subscription.after)) socket.send(line);
+      socket.send(JSON.stringify({ type: 'subscribed', cursor: subscription.after ?? `1.${this.#log.length}` }));
+      if (subscription.after !== undefined)
+        for (const line of this.#log.slice(Number(subscription.after.slice(2)))) socket.send(line);
     });
   }
 
@@ -100,7 +105,7 @@ export class AdminStandIn {
       return json(response, 401, { code: 'session-missing', detail: 'Sign in first.' });
     if (path === '/v1/admin/session') {
       if (request.method === 'DELETE') response.setHeader('set-cookie', 'wirebot_admin=; Max-Age=0; Path=/; HttpOnly');
-      return request.method === 'DELETE' ? json(response, 204) : json(response, 200, { email: 'admin@example.com' });
+      return request.method === 'DELETE' ? json(response, 204) : json(response, 200, SESSION);
     }
     const lists: Record<string, readonly unknown[]> = {
       members: this.members,
@@ -116,7 +121,7 @@ export class AdminStandIn {
     const { password } = JSON.parse(Buffer.concat(chunks).toString()) as { password: string };
     if (password !== 'right') return json(response, 401, { code: 'sign-in-refused', detail: 'No.' });
     response.setHeader('set-cookie', 'wirebot_admin=1; Path=/; HttpOnly; SameSite=Strict');
-    json(response, 201, { email: 'admin@example.com' });
+    json(response, 201, SESSION);
   }
 }
 
@@ -158,7 +163,7 @@ function operation(id: string, kind: string, status: OperationView['status']): O
 }
 
 function condition(type: string, status: boolean, reason = 'probe-ok', message = '') {
-  return { type, status: status ? 'true' : 'false', reason, message, at: AT };
+  return { type, status, reason, message, at: AT };
 }
 
 function json(response: ServerResponse, status: number, body?: unknown): void {

@@ -30,9 +30,10 @@ export class Story {
   async tell(cast: Cast): Promise<Record<string, string>> {
     await this.out.step('ready', 'The stack is ready', () => this.#site.isReady());
     const ada = { email: 'ada@example.com', name: 'Ada', tier: 'freewire' };
-    await this.#join('provision-shared', cast.shared, ada, 'shared');
-    await this.#join(
+    await this.#put('provision-shared', 'joins on', cast.shared, ada, 'shared');
+    await this.#put(
       'provision-dedicated',
+      'joins on',
       cast.dedicated,
       { email: 'grace@example.com', name: 'Grace', tier: 'sovereign' },
       'dedicated',
@@ -46,8 +47,8 @@ export class Story {
     return this.#links(cast);
   }
 
-  #join(name: string, externalId: string, member: NewMember, kind: string): Promise<void> {
-    return this.out.step(name, `${member.name} joins on ${member.tier}: PUT /v1/members/${externalId}`, async () => {
+  #put(name: string, verb: string, externalId: string, member: NewMember, kind: string): Promise<void> {
+    return this.out.step(name, `${member.name} ${verb} ${member.tier}: PUT /v1/members/${externalId}`, async () => {
       const { member: view, operation } = await this.#site.putMember(externalId, member);
       this.out.fact('member', view.id);
       await this.#follow(operation);
@@ -136,7 +137,7 @@ export class Story {
 
   async #upgrade(externalId: string, member: NewMember, session: string): Promise<void> {
     const before = await (await this.#agent(externalId)).getSession(session);
-    await this.#join('tier-change', externalId, { ...member, tier: 'sovereign' }, 'dedicated');
+    await this.#put('tier-change', 'moves up to', externalId, { ...member, tier: 'sovereign' }, 'dedicated');
     await this.out.step('conversation-intact', `The conversation of ${externalId} moved along`, async () => {
       const after = await (await this.#agent(externalId)).getSession(session);
       expect(before.messages.length >= 6, `the session held ${before.messages.length} messages before the move, not 6`);

@@ -27,7 +27,8 @@ export interface Page<T> {
 const root = (): URL => new URL('../v1/admin/', location.href);
 const at = (path: string): URL => new URL(path, root());
 
-export const getSession = (): Promise<{ readonly email: string }> => request(at('session'));
+export const getEmail = async (): Promise<string> =>
+  (await request<{ readonly user: { readonly email: string } }>(at('session'))).user.email;
 export const signIn = (email: string, password: string): Promise<unknown> =>
   request(at('session'), jsonBody('POST', { email, password }));
 export const signOut = (): Promise<void> => request(at('session'), { method: 'DELETE' });

@@ -1,5 +1,5 @@
 import { byId, icon, RequestFailed } from '#libs/browser';
-import { eventsUrl, getSession, listGateways, listMembers, listOperations, signIn, signOut } from './api.js';
+import { eventsUrl, getEmail, listGateways, listMembers, listOperations, signIn, signOut } from './api.js';
 import { EventStream, type EventParts } from './events.js';
 import { appendPage, applyEvent, EMPTY_FLEET, refreshPage } from './fleet.js';
 import { showFleet, type Section } from './overview.js';
@@ -19,7 +19,7 @@ export class App {
       event.preventDefault();
       void this.#signIn();
     });
-    await this.#guard(async () => this.#enter((await getSession()).email));
+    await this.#guard(async () => this.#enter(await getEmail()));
   }
 
   async #signIn(): Promise<void> {
@@ -30,7 +30,7 @@ export class App {
     try {
       await signIn(byId<HTMLInputElement>('email').value.trim(), password.value);
       password.value = '';
-      this.#enter((await getSession()).email);
+      this.#enter(await getEmail());
     } catch (error) {
       if (!(error instanceof RequestFailed)) throw error;
       const wrong = error.status === 401 || error.status === 400;
@@ -140,7 +140,7 @@ const browserParts: EventParts = {
   },
   isSignedIn: async () => {
     try {
-      await getSession();
+      await getEmail();
       return true;
     } catch (error) {
       return !(error instanceof RequestFailed && error.status === 401);

@@ -35,7 +35,7 @@ class World {
     return stream;
   }
 
-  event(cursor: number, id: string): void {
+  event(cursor: string, id: string): void {
     this.sockets.at(-1)!.events.onMessage(JSON.stringify({ type: 'event', cursor, topic: 'operations', id, data: {} }));
   }
 
@@ -56,28 +56,49 @@ describe('EventStream', () => {
   it('loads the lists at first, and afterwards asks for what came since the last event', async () => {
     world.start();
     world.sockets[0]!.events.onOpen();
-    world.event(7, 'op_1');
+    world.event('12.7', 'op_1');
     await world.break();
     world.sockets[1]!.events.onOpen();
-    expect(world.sockets[1]!.sent).toEqual([{ type: 'subscribe', topics: ['operations', 'gateways'], after: 7 }]);
+    expect(world.sockets[1]!.sent).toEqual([
+      { type: 'subscribe', topics: ['operations', 'gateways', 'members'], after: '12.7' },
+    ]);
     expect(world.heard).toEqual(['live', 'gap', 'op_1', 'not live', 'live']);
   });
 
   it('hears no event twice', () => {
     world.start();
     world.sockets[0]!.events.onOpen();
-    for (const cursor of [1, 2, 2, 1, 3]) world.event(cursor, `op_${cursor}`);
-    expect(world.heard.slice(2)).toEqual(['op_1', 'op_2', 'op_3']);
+    for (const cursor of ['9.1', '9.2', '9.2', '10.1']) world.event(cursor, cursor);
+    expect(world.heard.slice(2)).toEqual(['9.1', '9.2', '10.1']);
   });
 
-  it('loads everything again when the server cannot resume', () => {
+  it('goes on from the beginning of its subscription when nothing happened before the break', async () => {
     world.start();
     world.sockets[0]!.events.onOpen();
-    world.event(7, 'op_1');
-    world.sockets[0]!.events.onMessage('{"type":"error","code":"cursor-expired"}');
+    world.sockets[0]!.events.onMessage('{"type":"subscribed","cursor":"4.2"}');
+    await world.break();
+    world.sockets[1]!.events.onOpen();
+    expect(world.sockets[1]!.sent).toEqual([expect.objectContaining({ after: '4.2' })]);
+  });
+
+  it('loads everything again when the server cannot resume, and listens from then on', async () => {
+    world.start();
+    world.sockets[0]!.events.onOpen();
+    world.event('12.7', 'op_1');
+    await world.break();
+    world.sockets[1]!.events.onOpen();
+    world.sockets[1]!.events.onMessage('{"type":"error","code":"invalid-request"}');
     expect(world.heard.at(-1)).toBe('gap');
-    world.event(1, 'op_2');
+    expect(world.sockets[1]!.sent.at(-1)).not.toHaveProperty('after');
+    world.event('1.1', 'op_2');
     expect(world.heard.at(-1)).toBe('op_2');
+  });
+
+  it('does not ask again and again when its subscription is refused as such', () => {
+    world.start();
+    world.sockets[0]!.events.onOpen();
+    world.sockets[0]!.events.onMessage('{"type":"error","code":"scope-missing"}');
+    expect(world.sockets[0]!.sent).toHaveLength(1);
   });
 
   it('gives up a socket that never opens, and tries again', async () => {

@@ -1,6 +1,8 @@
 import { reconnectDelay } from '#libs/browser';
 
-export type Topic = 'operations' | 'gateways';
+/** What the overview listens to; each makes it load its lists again. */
+export const TOPICS = ['operations', 'gateways', 'members'] as const;
+export type Topic = (typeof TOPICS)[number];
 
 export interface LiveEvent {
   readonly topic: Topic;
@@ -33,7 +35,8 @@ export const OPEN_WITHIN = 10_000;
 /** The operator's event socket: reconnects by itself and goes on after the last event it saw. */
 export class EventStream {
   #socket: ReturnType<EventParts['openSocket']> | null = null;
-  #cursor: number | undefined;
+  /** The server's word for a place in its log: given back as it came. */
+  #cursor: string | undefined;
   #attempt = 0;
   #stopped = false;
   #cancelTimer: () => void = () => undefined;
@@ -65,23 +68,33 @@ export class EventStream {
     if (socket !== this.#socket) return;
     this.#cancelTimer();
     this.#attempt = 0;
-    const after = this.#cursor === undefined ? {} : { after: this.#cursor };
-    this.#socket.send(JSON.stringify({ type: 'subscribe', topics: ['operations', 'gateways'], ...after }));
+    this.#subscribe();
     this.listeners.onLive(true);
     // Without a cursor nothing can be resumed: what happened before the subscription is in the lists.
     if (this.#cursor === undefined) this.listeners.onGap();
   }
 
+  #subscribe(): void {
+    this.#socket?.send(JSON.stringify({ type: 'subscribe', topics: TOPICS, after: this.#cursor }));
+  }
+
   #receive(socket: object, data: unknown): void {
     if (socket !== this.#socket || typeof data !== 'string') return;
     const frame = parse(data);
-    if (frame?.type === 'error') {
-      this.#cursor = undefined;
-      return this.listeners.onGap();
-    }
-    if (frame?.type !== 'event' || frame.cursor <= (this.#cursor ?? -1)) return;
+    if (frame?.type === 'error') return this.#refused();
+    if (frame?.type === 'subscribed') this.#cursor ??= frame.cursor;
+    if (frame?.type !== 'event' || frame.cursor === this.#cursor) return;
     this.#cursor = frame.cursor;
     this.listeners.onEvent({ topic: frame.topic, id: frame.id, data: frame.data ?? {} });
+  }
+
+  /** A cursor that the server does not take: listens from now on, and the lists bring what was missed. */
+  #refused(): void {
+    if (this.#cursor !== undefined) {
+      this.#cursor = undefined;
+      this.#subscribe();
+    }
+    this.listeners.onGap();
   }
 
   async #closed(socket: object): Promise<void> {
@@ -97,8 +110,8 @@ export class EventStream {
   }
 }
 
-type EventFrame = { readonly type: 'event'; readonly cursor: number } & LiveEvent;
-type Frame = EventFrame | { readonly type: 'error' };
+type EventFrame = { readonly type: 'event'; readonly cursor: string } & LiveEvent;
+type Frame = EventFrame | { readonly type: 'subscribed'; readonly cursor: string } | { readonly type: 'error' };
 
 function parse(data: string): Frame | undefined {
   try {

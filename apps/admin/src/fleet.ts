@@ -18,9 +18,8 @@ export function applyEvent(fleet: Fleet, event: LiveEvent): Fleet {
     ...page,
     items: page.items.map((row) => (row.id === event.id ? { ...row, ...event.data, id: row.id } : row)),
   });
-  return event.topic === 'gateways'
-    ? { ...fleet, gateways: merge(fleet.gateways) }
-    : { ...fleet, operations: merge(fleet.operations) };
+  if (event.topic === 'gateways') return { ...fleet, gateways: merge(fleet.gateways) };
+  return event.topic === 'operations' ? { ...fleet, operations: merge(fleet.operations) } : fleet;
 }
 
 /** Adds a further page to what is listed; a row that moved between the two loads is not listed twice. */
