@@ -1,0 +1,26 @@
+import { describe, expect, it } from 'vitest';
+import { isContained } from './archive.import.js';
+
+describe('paths of an archive', () => {
+  it.each(['agent.db', 'workspace/a b/ü.md', 'a/..b/c', '.hidden'])('lets %s in', (path) => {
+    expect(isContained(path)).toBe(true);
+  });
+
+  it.each([
+    '',
+    '/',
+    '/etc/passwd',
+    '..',
+    '../x',
+    'a/../x',
+    'a/./x',
+    './x',
+    'a//x',
+    'a/',
+    'a\\..\\x',
+    'a\0b',
+    'x'.repeat(513),
+  ])('keeps %j out', (path) => {
+    expect(isContained(path)).toBe(false);
+  });
+});
