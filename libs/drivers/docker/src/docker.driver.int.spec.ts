@@ -35,7 +35,8 @@ interface DockerLab extends DriverLab {
 }
 
 async function createLab(): Promise<DockerLab> {
-  const socketPath = SOCKET!;
+  if (!SOCKET) throw new Error('WIREBOT_TEST_DOCKER_SOCKET names no engine: `npm test` starts one and names it there.');
+  const socketPath = SOCKET;
   const base = mkdtempSync(join(tmpdir(), 'wb-docker-'));
   const docker = new Docker({ socketPath });
   const options = async (name: string): Promise<DockerDriverOptions> => {
