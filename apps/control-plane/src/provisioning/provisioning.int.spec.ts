@@ -10,6 +10,7 @@ import { GatewayDriver } from '#libs/drivers/core';
 import { delay } from '#libs/kernel';
 import { freshDatabase, type TestDatabase } from '#libs/testing';
 import { AppModule } from '../app.module.js';
+import { useEventSocket } from '../events/event-socket.adapter.js';
 import { createHttpAdapter } from '../http/http-adapter.js';
 import { MembersService } from '../members/members.service.js';
 import { OperationsService } from '../operations/operations.service.js';
@@ -48,6 +49,7 @@ describe('provisioning on a real database with real gateway processes', () => {
       logger: false,
       abortOnError: false,
     });
+    useEventSocket(app);
     await app.get(TiersService).seedTemplates();
     await app.get(SigningKeysService).current();
     const brand = { name: 'Test', accent: '#3b5bdb', greeting: 'Hello' };
