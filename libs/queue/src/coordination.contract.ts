@@ -71,6 +71,13 @@ export function describeCoordination(name: string, prepare: () => Promise<Harnes
         expect(heard).toEqual(['stayed']);
       });
 
+      it('can be left after everything was closed', async () => {
+        const c = await harness.connect(errors);
+        const leave = await c.notifier.subscribe('routes', () => undefined);
+        await c.close();
+        await expect(leave()).resolves.toBeUndefined();
+      });
+
       it('are refused when they are too large for the smallest store', async () => {
         await expect(a.notifier.publish('routes', 'é'.repeat(4_000))).rejects.toBeInstanceOf(NoticeTooLarge);
       });

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { Logger, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { type OnGatewayConnection, type OnGatewayDisconnect, WebSocketGateway } from '@nestjs/websockets';
 import type { WebSocket } from 'ws';
 import { DomainError } from '#libs/kernel';
@@ -17,7 +17,7 @@ const OUTBOX_CHANNEL = 'outbox';
  */
 @WebSocketGateway({ path: '/v1/admin/events' })
 export class EventsGateway
-  implements OnGatewayConnection, OnGatewayDisconnect, OnApplicationBootstrap, OnApplicationShutdown
+  implements OnGatewayConnection, OnGatewayDisconnect, OnApplicationBootstrap, OnModuleDestroy
 {
   readonly #log = new Logger('events');
   readonly #clients = new Map<WebSocket, { readonly client: EventClient; readonly request: IncomingMessage }>();
@@ -36,7 +36,8 @@ export class EventsGateway
     this.#timers = [setInterval(wake, EVENT_LIMITS.poll), setInterval(() => this.#heartbeat(), EVENT_LIMITS.heartbeat)];
   }
 
-  async onApplicationShutdown(): Promise<void> {
+  /** Before the connections underneath are closed. */
+  async onModuleDestroy(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
     await this.#unsubscribe?.();
   }

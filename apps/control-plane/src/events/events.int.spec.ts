@@ -8,8 +8,8 @@ import { startTestApp, type TestApp } from '../http/test-app.fixture.js';
 import { ApiKeysService } from '../identity/api-keys.service.js';
 import { IdentityModule } from '../identity/identity.module.js';
 import { UsersService } from '../identity/users.service.js';
+import { useEventSocket } from './event-socket.adapter.js';
 import { EventsModule } from './events.module.js';
-import { EventsWsAdapter } from './events-ws.adapter.js';
 
 let test: TestApp;
 let port: number;
@@ -57,7 +57,7 @@ const append = async (topic: string, id: string, notify = true) => {
 
 beforeAll(async () => {
   test = await startTestApp([HttpEdgeModule, IdentityModule, EventsModule], {
-    prepare: (app) => app.useWebSocketAdapter(new EventsWsAdapter(app)),
+    prepare: useEventSocket,
   });
   await test.app.listen(0, '127.0.0.1');
   port = (test.app.getHttpServer().address() as AddressInfo).port;

@@ -8,7 +8,7 @@ import { UpgradeAuthenticator } from './upgrade-authenticator.js';
  * The event socket of consoles.
  *
  * app.module.ts must provide globally: Database, ChangeNotifier (of the Coordination), and what IdentityModule needs.
- * main.ts must call `app.useWebSocketAdapter(new EventsWsAdapter(app))` before `app.init()`: it authenticates upgrades.
+ * main.ts must call `useEventSocket(app)` before `app.init()`: it authenticates upgrades.
  * Whoever appends to the outbox publishes on the notifier's channel `outbox` after the commit.
  */
 @Module({ imports: [IdentityModule], providers: [EventsGateway, OutboxReader, UpgradeAuthenticator] })

@@ -3,8 +3,8 @@ import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { Database } from '#libs/database';
 import { DomainError } from '#libs/kernel';
-import { Coordination } from '#libs/queue';
 import { Metrics } from '#libs/telemetry';
+import { CoordinationHandle } from '../core.module.js';
 import { Public } from '../identity/decorators.js';
 
 export class NotReady extends DomainError {
@@ -27,7 +27,7 @@ const PART_LIMIT_MS = 3_000;
 export class HealthController {
   constructor(
     private readonly database: Database,
-    private readonly coordination: Coordination,
+    private readonly coordination: CoordinationHandle,
     private readonly metrics: Metrics,
   ) {}
 

@@ -6,7 +6,7 @@ import { RequestMetrics } from './request-metrics.js';
 /**
  * /health, /ready and /metrics; makes `Metrics` available everywhere.
  *
- * app.module.ts must provide globally: Database, Coordination. Only for an application with an HTTP server.
+ * app.module.ts must provide globally: Database, CoordinationHandle. Only for an application with an HTTP server.
  */
 @Global()
 @Module({

@@ -8,9 +8,11 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { ControlPlaneConfig } from '#libs/config';
 import { Database } from '#libs/database';
 import { Clock, Ids, ManualClock, SortableIds } from '#libs/kernel';
-import { ChangeNotifier, Coordination, Counters, createCoordination } from '#libs/queue';
+import { ChangeNotifier, type Coordination, Counters, createCoordination } from '#libs/queue';
 import { createLogger } from '#libs/telemetry';
 import { freshDatabase, type TestDatabase } from '#libs/testing';
+import { AuditLog } from '../audit/audit-log.js';
+import { CoordinationHandle } from '../core.module.js';
 import { ApiKeysService } from '../identity/api-keys.service.js';
 import { SecretBox } from '../secrets/secret-box.js';
 import { createHttpAdapter } from './http-adapter.js';
@@ -58,9 +60,10 @@ export async function startTestApp(
     { provide: Database, useValue: orm },
     { provide: Clock, useValue: clock },
     { provide: Ids, useValue: ids },
-    { provide: Coordination, useValue: coordination },
+    { provide: CoordinationHandle, useValue: coordination },
     { provide: Counters, useValue: coordination.counters },
     { provide: ChangeNotifier, useValue: coordination.notifier },
+    AuditLog,
     { provide: SecretBox, useValue: new SecretBox(config.masterKey) },
   ];
   class Globals {}

@@ -1,5 +1,4 @@
 import { Module } from '@nestjs/common';
-import { AuditLog } from '../audit/audit-log.js';
 import { JwksController } from './jwks.controller.js';
 import { MembersReader } from './members.reader.js';
 import { RevocationsService } from './revocations.service.js';
@@ -12,12 +11,12 @@ import { TokensService } from './tokens.service.js';
 /**
  * Member tokens, their keys, revocations, and sign-in links.
  *
- * app.module.ts must provide globally: ControlPlaneConfig, Database, Ids, Clock, SecretBox, ChangeNotifier (of the
+ * app.module.ts must provide globally: ControlPlaneConfig, Database, Ids, Clock, SecretBox, AuditLog, ChangeNotifier (of the
  * Coordination). Revocations and new keys are announced on the notifier's channel `routes`.
  */
 @Module({
   controllers: [TokensController, JwksController, SignInController],
-  providers: [AuditLog, MembersReader, RevocationsService, SignInService, SigningKeysService, TokensService],
+  providers: [MembersReader, RevocationsService, SignInService, SigningKeysService, TokensService],
   exports: [SigningKeysService, TokensService, RevocationsService],
 })
 export class TokensModule {}

@@ -44,7 +44,9 @@ export class PostgresListener {
 
   async close(): Promise<void> {
     this.#closed.abort(new Error('listener closed'));
-    await this.#client?.end();
+    const client = this.#client;
+    this.#client = undefined; // whoever still unsubscribes finds nothing to do
+    await client?.end();
     await this.#running;
   }
 

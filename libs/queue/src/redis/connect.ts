@@ -32,11 +32,10 @@ export async function connectRedis(url: string, options: CoordinationOptions): P
     },
     options.onError,
   );
-  const disconnect = () => [commands, subscriber].forEach((client) => client.disconnect());
   try {
     await Promise.all([commands.connect(), subscriber.connect(), withinTimeout(wakes.start())]);
   } catch (cause) {
-    disconnect();
+    notifier.close();
     void wakes.close().catch((error: unknown) => options.onError(error, 'close'));
     throw new CoordinationUnavailable({ cause });
   }
@@ -51,7 +50,7 @@ export async function connectRedis(url: string, options: CoordinationOptions): P
     ping: async () => void (await withinTimeout(commands.ping())),
     close: async () => {
       await wakes.close();
-      disconnect();
+      notifier.close();
     },
   };
 }

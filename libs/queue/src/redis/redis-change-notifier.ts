@@ -6,6 +6,7 @@ import { assertNoticeFits, bestEffort, type CoordinationErrorHandler, type Unsub
 /** Redis pub/sub. ioredis reconnects and subscribes again by itself; every later `ready` means a gap. */
 export class RedisChangeNotifier extends ChangeNotifier {
   readonly #subscribers: Subscribers;
+  #closed = false;
 
   constructor(
     private readonly publisher: Redis,
@@ -30,7 +31,15 @@ export class RedisChangeNotifier extends ChangeNotifier {
     const subscriber = { handler, onGap };
     if (this.#subscribers.add(channel, subscriber)) await this.subscriber.subscribe(this.prefix + channel);
     return async () => {
-      if (this.#subscribers.remove(channel, subscriber)) await this.subscriber.unsubscribe(this.prefix + channel);
+      const last = this.#subscribers.remove(channel, subscriber);
+      if (last && !this.#closed) await this.subscriber.unsubscribe(this.prefix + channel);
     };
+  }
+
+  /** The connections end with it; whoever still unsubscribes finds nothing to do. */
+  close(): void {
+    this.#closed = true;
+    this.publisher.disconnect();
+    this.subscriber.disconnect();
   }
 }

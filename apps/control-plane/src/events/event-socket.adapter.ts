@@ -8,7 +8,7 @@ import { UpgradeAuthenticator } from './upgrade-authenticator.js';
 type Answer = (accepted: boolean, status?: number, body?: string, headers?: Record<string, string>) => void;
 
 /** Nest's adapter for ws, which lets nobody in before the operator is known: refusals are problems with their status. */
-export class EventsWsAdapter extends WsAdapter {
+class EventSocketAdapter extends WsAdapter {
   readonly #log = new Logger('events');
 
   constructor(private readonly app: INestApplication) {
@@ -31,4 +31,9 @@ export class EventsWsAdapter extends WsAdapter {
     if (problem.status >= 500) this.#log.error({ msg: 'event socket not opened', err: error });
     answer(false, problem.status, JSON.stringify(problem), { 'Content-Type': PROBLEM_TYPE });
   }
+}
+
+/** Call before `app.init()`. */
+export function useEventSocket(app: INestApplication): void {
+  app.useWebSocketAdapter(new EventSocketAdapter(app));
 }
