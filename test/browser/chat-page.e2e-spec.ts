@@ -197,6 +197,17 @@ describe.skipIf('missing' in chromium)(`the chat page${note}`, () => {
     await page.getByText('It depends.').waitFor();
   });
 
+  it('goes on with the latest conversation, and says so, when no further one may be kept', async () => {
+    standIn.addSession('ses_old', 'Spring prices', [['How much?', 'It depends.']]);
+    standIn.sessionsFull = true;
+    const page = await open();
+    await page.getByText('It depends.').waitFor();
+    await page.getByText('Your membership has no room for another conversation').waitFor();
+    await ask(page, 'Then here');
+    await answer(page).getByText('One thing').waitFor();
+    expect(await page.locator('.exchange').count()).toBe(2);
+  });
+
   it('shows what the member asks in another window', async () => {
     standIn.addSession('ses_old', 'Spring prices', [['How much?', 'It depends.']]);
     const first = await open('#c=ses_old');

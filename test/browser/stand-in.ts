@@ -40,6 +40,8 @@ export class StandIn {
   /** Milliseconds between two deltas. */
   pace = 5;
   refuseSockets = false;
+  /** No further session may be kept: a new connection gets the latest. */
+  sessionsFull = false;
   limitSeconds: number | null = null;
   failWith: string | null = null;
   readonly #keys = new Map<string, string>();
@@ -142,7 +144,8 @@ export class StandIn {
   }
 
   #connect(socket: WebSocket, frame: ClientFrame & { type: 'connect' }): void {
-    const session = frame.resume?.session ?? `ses_${(this.#count += 1)}`;
+    const session =
+      frame.resume?.session ?? (this.sessionsFull ? [...this.sessions.keys()].at(-1)! : `ses_${(this.#count += 1)}`);
     socket.send(JSON.stringify({ type: 'connected', session, agent: 'agt_1', trustMode: 1, heartbeatSeconds: 25 }));
     const missed = this.sessions.get(session)?.frames ?? [];
     for (const old of missed) if ('seq' in old && old.seq! > frame.resume!.after) socket.send(JSON.stringify(old));

@@ -75,16 +75,28 @@ export class App {
     if (this.#room) this.#openRoom();
   }
 
-  #openRoom(): void {
+  #openRoom(remark = ''): void {
     this.#room?.close();
     const session = new URLSearchParams(location.hash.slice(1)).get('c');
     if (session === null && location.hash) history.replaceState(null, '', location.pathname + location.search);
-    const listener = { onStored: (s: string) => this.#onStored(s), onSignedOut: () => this.#signedOut('expired') };
+    const listener = {
+      onConnected: () => this.#continueLatest(),
+      onStored: (stored: string) => this.#onStored(stored),
+      onSignedOut: () => this.#signedOut('expired'),
+    };
     const views = { transcript: this.#transcript, composer: this.#composer, status: this.#status };
-    this.#room = new Room(views, listener, this.#brand.greeting, session);
+    this.#room = new Room(views, listener, this.#brand.greeting, session, remark);
     void this.#room.open();
     this.#renderSessions();
     this.#composer.focus();
+  }
+
+  /** Asked for a new conversation, a gateway that may not keep another one answers with the latest: shows it then. */
+  #continueLatest(): void {
+    const session = this.#room?.isBlank ? this.#room.connectedSession : null;
+    if (session === null || !this.#sessions.some((stored) => stored.session === session)) return;
+    history.replaceState(null, '', `#c=${encodeURIComponent(session)}`);
+    this.#openRoom('Your membership has no room for another conversation, so this goes on with the latest one.');
   }
 
   #onStored(session: string): void {
@@ -98,6 +110,7 @@ export class App {
     try {
       this.#sessions = await listSessions();
       this.#renderSessions();
+      this.#continueLatest();
     } catch (error) {
       // The list is a convenience: the conversation goes on, and the next message brings the list again.
       if (!(error instanceof RequestFailed)) throw error;

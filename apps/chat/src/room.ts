@@ -25,6 +25,8 @@ export interface RoomViews {
 }
 
 export interface RoomListener {
+  /** An empty conversation is connected; the gateway chose its session. */
+  onConnected(session: string): void;
   /** The gateway has stored a message: the session exists from now on, or has moved to the top. */
   onStored(session: string): void;
   onSignedOut(): void;
@@ -48,7 +50,19 @@ export class Room {
     private readonly listener: RoomListener,
     private readonly greeting: string,
     private readonly initialSession: string | null,
+    /** Something the member should know about this conversation. */
+    private readonly remark = '',
   ) {}
+
+  /** Nothing was asked here, and no stored conversation was opened. */
+  get isBlank(): boolean {
+    return this.initialSession === null && this.#exchanges.length === 0;
+  }
+
+  /** The session that the connection serves, also while nothing is stored in it. */
+  get connectedSession(): string | null {
+    return this.#connection?.session ?? null;
+  }
 
   get session(): string | null {
     return this.#exchanges.length > 0 ? (this.#connection?.session ?? this.initialSession) : this.initialSession;
@@ -146,6 +160,7 @@ export class Room {
     if (this.#closed) return;
     if (isForeign(this.#exchanges, frame)) void this.#catchUp();
     this.#exchanges = applyFrame(this.#exchanges, frame);
+    if (frame.type === 'connected' && this.isBlank) this.listener.onConnected(frame.session);
     if (frame.type === 'accepted') this.#onAccepted(frame);
     if (frame.type === 'done') this.listener.onStored(this.#connection?.session ?? '');
     if (frame.type === 'error') this.#onError(frame);
@@ -219,7 +234,7 @@ export class Room {
       stopping: this.#stopWanted !== null,
       limitedUntil: this.#limitedUntil,
     });
-    showLimit(this.#limitedUntil);
+    showNotice(this.#limitedUntil, this.remark);
     this.#speak();
   }
 
@@ -234,10 +249,10 @@ export class Room {
   }
 }
 
-function showLimit(until: Date | null): void {
+function showNotice(until: Date | null, remark: string): void {
   const notice = byId('notice');
-  notice.hidden = until === null;
   const time = until?.toLocaleTimeString(undefined, { hour: '2-digit', minute: '2-digit' });
-  const text = until ? `You have reached your limit for now. You can write again at ${time}.` : '';
+  const text = until ? `You have reached your limit for now. You can write again at ${time}.` : remark;
+  notice.hidden = text === '';
   if (notice.textContent !== text) notice.textContent = text;
 }
