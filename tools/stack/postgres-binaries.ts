@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { chown } from 'node:fs/promises';
 import { createRequire } from 'node:module';
+import { userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { StackError } from './stack-error.js';
@@ -53,13 +54,24 @@ export async function chooseLauncher(forced?: Launcher['kind']): Promise<Launche
 }
 
 async function usableKind(): Promise<Launcher['kind']> {
-  if (process.getuid?.() !== 0) return 'plain';
+  const root = process.getuid?.() === 0;
+  if (!root && hasName()) return 'plain';
   if (await works(NAMESPACE)) return 'user-namespace';
-  if (await works(OTHER_USER)) return 'other-uid';
+  if (root && (await works(OTHER_USER))) return 'other-uid';
   throw new StackError(
-    'postgres-refuses-root',
-    'The embedded PostgreSQL does not run as root, and neither unshare nor setpriv (util-linux) works here. Start as another user, or name a server with DATABASE_URL.',
+    'postgres-refuses-user',
+    'The embedded PostgreSQL runs neither as root nor as a user without a name, and unshare or setpriv (util-linux) cannot change that here. Start as another user, or name a server with DATABASE_URL.',
   );
+}
+
+/** Containers often run as a bare number, which PostgreSQL refuses: it looks its user's name up. */
+function hasName(): boolean {
+  try {
+    return userInfo().username !== '';
+  } catch {
+    // The one reason to fail is that the system knows no such user.
+    return false;
+  }
 }
 
 async function works(prefix: readonly string[]): Promise<boolean> {
