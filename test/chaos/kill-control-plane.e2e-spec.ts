@@ -32,7 +32,7 @@ describe.each(drivers)('kill -9 of the control plane while it provisions on the 
       const change = await api.put(name, 'sovereign');
       await delay(moment);
       await stack.reread();
-      stack.kill('controlPlane');
+      stack.kill('control-plane');
       const operation = await api.finished(change.body.operation!.id, 60_000);
       expect(operation).toMatchObject({ status: 'succeeded' });
       const { gateway } = (await api.call<{ gateway: { id: string } }>('GET', `/v1/members/${name}`)).body;
@@ -52,7 +52,7 @@ describe.each(drivers)('kill -9 of the control plane while it provisions on the 
     const change = await api.put(name, 'sovereign');
     await delay(moment);
     await stack.reread();
-    stack.kill('controlPlane');
+    stack.kill('control-plane');
     expect(await api.finished(change.body.operation!.id, 60_000)).toMatchObject({ status: 'succeeded' });
     const answer = await chat(token, 'after the move', { session: said.session });
     expect(answer.session).toBe(said.session);

@@ -27,24 +27,24 @@ describe.each(drivers)('what survives on the %s driver', (driver) => {
 
   it('serves existing routes while the control plane stands still', async () => {
     const token = await api.token('ann');
-    process.kill(stack.pid('controlPlane'), 'SIGSTOP');
+    process.kill(stack.pid('control-plane'), 'SIGSTOP');
     try {
       for (let i = 0; i < 5; i += 1)
         expect((await chat(token, `without a control plane ${i}`)).text).toContain('without');
     } finally {
-      process.kill(stack.pid('controlPlane'), 'SIGCONT');
+      process.kill(stack.pid('control-plane'), 'SIGCONT');
     }
   });
 
   it('serves existing routes from the proxy’s own copy when it starts without a control plane', async () => {
     const token = await api.token('ann');
     await chat(token, 'warm');
-    process.kill(stack.pid('controlPlane'), 'SIGSTOP');
+    process.kill(stack.pid('control-plane'), 'SIGSTOP');
     try {
       stack.kill('proxy');
       expect((await chat(token, 'a new proxy')).text).toContain('a new proxy');
     } finally {
-      process.kill((await stack.reread()).pids['controlPlane']!, 'SIGCONT');
+      process.kill((await stack.reread()).pids['control-plane']!, 'SIGCONT');
     }
   });
 
