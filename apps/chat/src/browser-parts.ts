@@ -1,7 +1,7 @@
 import { CHAT_PROTOCOL } from '#libs/contracts';
 import { RequestFailed } from '#libs/browser';
 import { getMe, socketUrl } from './api.js';
-import type { ConnectionParts } from './connection.js';
+import type { ConnectionParts } from './connection-parts.js';
 
 /** A real browser around a connection. The socket authenticates by the cookie, which this page cannot read. */
 export const browserParts: ConnectionParts = {

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { ClientFrame, ServerFrame } from '#libs/contracts';
-import { Connection, TIMES, type ConnectionStatus, type SocketEvents } from './connection.js';
+import { TIMES, type ConnectionStatus, type SocketEvents } from './connection-parts.js';
+import { Connection } from './connection.js';
 
 /** A network under the test's thumb: sockets, time and sign-in. */
 class World {

@@ -1,10 +1,10 @@
 import type { ServerFrame } from '#libs/contracts';
 import { byId, RequestFailed } from '#libs/browser';
-import { Announcer } from './announce.js';
 import { getSession } from './api.js';
 import { browserParts } from './browser-parts.js';
 import type { Composer } from './composer.js';
-import { Connection, type ConnectionStatus } from './connection.js';
+import type { ConnectionStatus } from './connection-parts.js';
+import { Connection } from './connection.js';
 import {
   applyFrame,
   asked,
@@ -15,6 +15,7 @@ import {
   withoutPartial,
   type Exchange,
 } from './conversation.js';
+import { Speaker } from './speaker.js';
 import type { StatusView } from './status-view.js';
 import type { Transcript } from './transcript.js';
 
@@ -43,7 +44,7 @@ export class Room {
   #drawing = false;
   #closed = false;
   #catchingUp = false;
-  #announcers = new Map<string, Announcer>();
+  readonly #speaker = new Speaker();
 
   constructor(
     private readonly views: RoomViews,
@@ -235,17 +236,7 @@ export class Room {
       limitedUntil: this.#limitedUntil,
     });
     showNotice(this.#limitedUntil, this.remark);
-    this.#speak();
-  }
-
-  #speak(): void {
-    const last = this.#exchanges.at(-1);
-    if (!last || (!isOpen(last) && !this.#announcers.has(last.key))) return;
-    const announcer = this.#announcers.get(last.key) ?? new Announcer();
-    this.#announcers.set(last.key, announcer);
-    const text = announcer.next(last.answer, !isOpen(last));
-    if (text) byId('spoken').append(Object.assign(document.createElement('p'), { textContent: text }));
-    while (byId('spoken').childElementCount > 20) byId('spoken').firstElementChild!.remove();
+    this.#speaker.follow(this.#exchanges.at(-1));
   }
 }
 

@@ -1,5 +1,5 @@
 import { byId, h } from '#libs/browser';
-import type { ConnectionStatus } from './connection.js';
+import type { ConnectionStatus } from './connection-parts.js';
 
 const REASONS = {
   lost: 'The connection was lost.',
