@@ -7,9 +7,8 @@ import { DomainError, type ErrorKind } from '#libs/kernel';
 export const PROBLEMS = {
   'unknown-host': [
     'not-found',
-    'No business uses this host name here. Use the host of your business, or the path /t/<its short name>/ on this server.',
+    'No business uses this host name or short name here. Use the host of your business, or the path /t/<its short name>/ on this server.',
   ],
-  'tenant-not-found': ['not-found', 'No business has this short name. Check the part of the address after /t/.'],
   'tenant-suspended': ['forbidden', 'This business is suspended. Its operator can tell why and resume it.'],
   'agent-not-found': ['not-found', 'There is no such agent here. Ask the membership site for a new address and token.'],
   'agent-moving': ['unavailable', 'This agent is starting or moving. Try again in a second.'],

@@ -35,15 +35,12 @@ export class AgentAccess {
   }
 
   async #named(req: IncomingMessage, site: Site, agentId: string, path: string, upgrade: boolean): Promise<Access> {
+    const token = bearerOf(req);
+    if (token === undefined && !isOpen(req, path, upgrade)) throw new ProxyProblem('credential-missing');
+    const claims = token === undefined ? undefined : await this.gate.claimsOf(token);
     const agent = this.table.agent(agentId);
     if (!agent || agent.tenantId !== site.tenant.tenantId) throw new ProxyProblem('agent-not-found');
-    const token = bearerOf(req);
-    if (token !== undefined) {
-      const claims = await this.gate.claimsOf(token);
-      if (!belongs(claims, agent)) throw new ProxyProblem('agent-not-found');
-    } else if (!isOpen(req, path, upgrade)) {
-      throw new ProxyProblem('credential-missing');
-    }
+    if (claims && !belongs(claims, agent)) throw new ProxyProblem('agent-not-found');
     return { agent: answering(agent), path, token };
   }
 

@@ -60,8 +60,8 @@ describe('tenancy', () => {
     expect(JSON.parse(body)).toMatchObject({ code: 'unknown-host', detail: expect.stringContaining('/t/') });
   });
 
-  it('answers an unknown slug with tenant-not-found', async () => {
-    expect(await codeOf(await call('/t/nobody/'))).toEqual([404, 'tenant-not-found']);
+  it('answers an unknown slug in the same way', async () => {
+    expect(await codeOf(await call('/t/nobody/'))).toEqual([404, 'unknown-host']);
   });
 
   it('does not serve another tenant below a host that belongs to one', async () => {
@@ -154,6 +154,12 @@ describe('access to an agent', () => {
       401,
       'credential-missing',
     ]);
+  });
+
+  it('does not tell requests without a token which agents there are', async () => {
+    for (const agent of [A, X, 'agt_nope']) {
+      expect(await codeOf(await call(`/t/acme/a/${agent}/session/s1`))).toEqual([401, 'credential-missing']);
+    }
   });
 
   it('does not open other paths to requests without a token by way of dot segments', async () => {

@@ -20,7 +20,7 @@ export function siteOf(table: RouteTable, host: string, path: string): Site | un
   const match = SLUG_PATH.exec(path);
   if (!match) return undefined;
   const bySlug = table.tenantBySlug(match[1]!);
-  if (!bySlug) throw new ProxyProblem(table.position ? 'tenant-not-found' : 'routes-not-loaded');
+  if (!bySlug) throw new ProxyProblem(table.position ? 'unknown-host' : 'routes-not-loaded');
   return active({ tenant: bySlug, base: `/t/${bySlug.slug}`, rest: match[2] ?? '' });
 }
 
