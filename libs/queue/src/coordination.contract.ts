@@ -16,6 +16,8 @@ interface Harness {
   readonly connect: (errors: unknown[]) => Promise<Coordination>;
   /** Cuts every subscriber connection from the store's side. */
   readonly cutSubscribers: () => Promise<void>;
+  /** Cuts every connection there is, as a restart of the store does. */
+  readonly cutAll: () => Promise<void>;
   /** Deletes everything the store holds. */
   readonly flush: () => Promise<void>;
   readonly drop: () => Promise<void>;
@@ -196,6 +198,21 @@ export function describeCoordination(name: string, prepare: () => Promise<Harnes
         await a.wakes.wake('agent', 'agt_bad');
         await until(() => runs.length === 2);
         expect(runs).toEqual(['agt_bad', 'agt_bad']);
+      });
+
+      it('reach the same consumer again after the store was restarted', async () => {
+        const runs: string[] = [];
+        void b.wakes.consume(async ({ id }) => void runs.push(id), { concurrency: 2 }, stopper().signal);
+        await a.wakes.wake('agent', 'agt_before');
+        await until(() => runs.includes('agt_before'));
+        await harness.cutAll();
+        // The first wakes may find dead connections and get lost: that is what callers poll for.
+        for (let i = 0; i < 100 && !runs.includes('agt_after'); i += 1) {
+          await a.wakes.wake('agent', 'agt_after');
+          await delay(100);
+        }
+        expect(runs).toContain('agt_after');
+        await expect(b.counters.consume('after restart', 1, 60)).resolves.toMatchObject({ allowed: true });
       });
 
       it('can be consumed again after everything was flushed', async () => {

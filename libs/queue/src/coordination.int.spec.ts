@@ -13,6 +13,11 @@ describeCoordination('PostgreSQL', async () => {
         `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'wirebot-notifier'`,
       );
     },
+    cutAll: async () => {
+      await database.query(
+        'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()',
+      );
+    },
     flush: async () => {
       await database.query(
         'TRUNCATE wirebot_queue.job, wirebot_queue.dedup, wirebot_queue.dedup_next, wirebot_counters.counters CASCADE',
@@ -33,6 +38,7 @@ describeCoordination('Redis', async () => {
         onError: (error) => errors.push(error),
       }),
     cutSubscribers: () => redis.cutSubscribers(),
+    cutAll: () => redis.cutAll(),
     flush: () => redis.flush(),
     drop: () => redis.drop(),
   };

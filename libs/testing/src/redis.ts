@@ -9,6 +9,8 @@ export interface TestRedis {
   flush(): Promise<void>;
   /** Ends all connections that are in subscriber mode. */
   cutSubscribers(): Promise<void>;
+  /** Ends all other connections: those of other test files too, so only for tests of reconnecting. */
+  cutAll(): Promise<void>;
   /** Empties the namespace and disconnects: call it in `afterAll`. */
   drop(): Promise<void>;
 }
@@ -29,6 +31,7 @@ export async function freshRedis(): Promise<TestRedis> {
     namespace,
     flush,
     cutSubscribers: async () => void (await client.call('CLIENT', 'KILL', 'TYPE', 'pubsub')),
+    cutAll: async () => void (await client.call('CLIENT', 'KILL', 'SKIPME', 'yes')),
     drop: async () => {
       await flush();
       client.disconnect();

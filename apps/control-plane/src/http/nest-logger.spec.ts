@@ -18,6 +18,11 @@ describe('NestLogger', () => {
     expect(last()).toMatchObject({ level: 'info', msg: 'member upserted', tenantId: 'ten_1', context: 'members' });
   });
 
+  it('takes the lines of a start as details', () => {
+    logger.log('Mapped {/health, GET} route', 'RouterExplorer');
+    expect(last()).toMatchObject({ level: 'debug' });
+  });
+
   it('keeps errors with their stack, however they are passed', () => {
     logger.error(new Error('first'), 'ctx');
     expect(last()).toMatchObject({ level: 'error', err: { message: 'first', stack: expect.any(String) } });

@@ -4,6 +4,16 @@ import { currentRequest } from './request-context.js';
 
 type Level = 'info' | 'error' | 'warn' | 'debug' | 'trace' | 'fatal';
 
+/** Nest's own start-up lines, one per module and route: of use only when looking for a fault. */
+const FRAMEWORK = new Set([
+  'InstanceLoader',
+  'RoutesResolver',
+  'RouterExplorer',
+  'WebSocketsController',
+  'NestFactory',
+  'NestApplication',
+]);
+
 /**
  * Nest's logging on pino, with the request id of whatever request is being served. Features log by
  * `new Logger('context')` from @nestjs/common: `logger.log({ msg: 'event phrase', ...fields })`; errors go under `err`.
@@ -12,7 +22,7 @@ export class NestLogger implements LoggerService {
   constructor(private readonly logger: Logger) {}
 
   log(message: unknown, ...rest: unknown[]): void {
-    this.#write('info', message, rest);
+    this.#write(FRAMEWORK.has(rest.at(-1) as string) ? 'debug' : 'info', message, rest);
   }
   error(message: unknown, ...rest: unknown[]): void {
     this.#write('error', message, rest);
