@@ -238,6 +238,13 @@ describe('access to agents', () => {
     late.close();
   });
 
+  it('closes a socket that does not connect within ten seconds', async () => {
+    const client = await ChatClient.open(`${gateway.wsUrl}/ws`);
+    const began = performance.now();
+    expect(await client.waitForClose()).toBe(CLOSE.unauthenticated);
+    expect(performance.now() - began).toBeGreaterThan(9_000);
+  });
+
   it('closes a socket that sends too much before it connects', async () => {
     const client = await ChatClient.open(`${gateway.wsUrl}/ws`);
     client.send({ type: 'connect', id: 'x'.repeat(70_000) });

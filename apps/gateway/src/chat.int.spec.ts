@@ -184,6 +184,29 @@ describe('a socket', () => {
     client.close();
   });
 
+  it('closes a client that does not read, which then resumes and misses nothing', async () => {
+    const client = await connect();
+    const reader = (client.socket as unknown as { _socket: { pause(): void } })._socket;
+    reader.pause();
+    api.enqueue({ chunks: Array.from({ length: 120 }, () => 'x'.repeat(200_000)), chunkDelayMs: 5 });
+    client.say('a very long answer', nextKey());
+    await expect
+      .poll(
+        async () => (await (await fetch(`${gateway.url}/metrics`)).text()).match(/slow_consumers_total (\d+)$/m)?.[1],
+        {
+          timeout: 15_000,
+        },
+      )
+      .toBe('1');
+    client.close();
+    const resumed = await connect({ session: client.session, after: 0 });
+    const done = await resumed.waitFor('done');
+    expect(done.text).toHaveLength(24_000_000);
+    expect(resumed.shown(done.task) === done.text).toBe(true);
+    expect(resumed.seqs()).toEqual(resumed.seqs().map((_, index) => index + 1));
+    resumed.close();
+  });
+
   it('answers a heartbeat', async () => {
     const client = await connect();
     client.send({ type: 'heartbeat' });

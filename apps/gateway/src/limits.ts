@@ -12,6 +12,10 @@ export const LIMITS = {
   deltaWindow: 25,
   /** What a socket or event stream may leave unread before it is closed; it can resume. */
   unread: 4 * 1024 * 1024,
+  /** `resume` sends on while less than this is unread, looks again after the pause, and reads that many frames at a time. */
+  replayAhead: 1024 * 1024,
+  replayPause: 10,
+  replayPage: 100,
   /** An agent's database is closed when nothing used it for that long. */
   databaseIdle: 180_000,
   databaseSweep: 30_000,
@@ -30,6 +34,9 @@ export const LIMITS = {
   eventStreamPing: 15_000,
   /** `draining` tells clients to come back after between one and this many milliseconds more. */
   reconnectSpread: 4_000,
+  /** Until a request has arrived whole: clients, and the control plane with its archives. */
+  requestWithin: 60_000,
+  transferWithin: 600_000,
   configBody: 4 * 1024 * 1024,
   archive: { bytes: 2 * 1024 * 1024 * 1024, files: 50_000, pathLength: 512 },
 } as const;

@@ -102,7 +102,9 @@ function translate(sdk: Sdk, error: unknown, signal: AbortSignal): unknown {
   const options = { cause: error };
   if (error instanceof sdk.APIConnectionError) return new ModelUnreachable(options);
   if (error instanceof sdk.APIError) {
-    if (error.status !== undefined) return modelErrorOf(error.status, error.headers?.get('retry-after'), options);
+    if (error.status !== undefined) {
+      return modelErrorOf(error.status, error.headers?.get('retry-after'), error.apiMessage, options);
+    }
     // An `error` event inside a stream that began with 200.
     if (error.type === 'overloaded_error') return new ModelOverloaded(undefined, options);
     return new ModelStreamCut(options);

@@ -96,12 +96,22 @@ export function retryAfterOf(value: string | null | undefined): number | undefin
   return Math.min(MAX_RETRY_AFTER_SECONDS, Math.ceil(seconds));
 }
 
-/** What an HTTP status of a model endpoint means; the same for all of them. */
+/** What the model broker says about itself, before its colon: a status alone would read as a busy model. */
+const BROKER_PROBLEMS: Readonly<Record<string, (options?: ErrorOptions) => ModelError>> = {
+  'model-provider-not-configured': () => new ModelNotConfigured('no key for this provider is set'),
+  'model-provider-key-refused': (options) => new ModelCredentialsRejected(options),
+  'model-provider-unreachable': (options) => new ModelUnreachable(options),
+};
+
+/** What a refusal of a model endpoint means; the same for all of them. `message` is what its body says. */
 export function modelErrorOf(
   status: number,
   retryAfter: string | null | undefined,
+  message: string | null | undefined,
   options?: ErrorOptions,
 ): ModelError {
+  const named = BROKER_PROBLEMS[/^([a-z-]+): /.exec(message ?? '')?.[1] ?? ''];
+  if (named) return named(options);
   const seconds = retryAfterOf(retryAfter);
   if (status === 401 || status === 403) return new ModelCredentialsRejected(options);
   if (status === 429) return new ModelRateLimited(seconds, options);

@@ -59,8 +59,27 @@ async function send(call: ModelCall, endpoint: ModelEndpoint, signal: AbortSigna
     throw new ModelUnreachable({ cause: error });
   }
   if (response.ok && response.body) return response;
-  await response.body?.cancel();
-  throw modelErrorOf(response.status, response.headers.get('retry-after'));
+  throw modelErrorOf(response.status, response.headers.get('retry-after'), await messageOf(response));
+}
+
+/** Longest body of a refusal that is read, in bytes. */
+const MOST_REFUSAL = 64 * 1024;
+
+/** What the body of a refusal says; nothing when it is not the usual JSON, breaks off or is too long. */
+async function messageOf(response: Response): Promise<string | undefined> {
+  const decoder = new TextDecoder();
+  let text = '';
+  try {
+    for await (const chunk of response.body ?? []) {
+      text += decoder.decode(chunk, { stream: true });
+      if (text.length > MOST_REFUSAL) return undefined;
+    }
+    return (JSON.parse(text) as { error?: { message?: string } }).error?.message;
+  } catch (error) {
+    // The status says enough; a body that breaks off or is no JSON changes nothing about it.
+    if (error instanceof SyntaxError || error instanceof TypeError) return undefined;
+    throw error;
+  }
 }
 
 const bodyOf = (call: ModelCall): object => ({

@@ -53,6 +53,15 @@ describe.each(['anthropic', 'openai'] as const)('%s through the router', (provid
     expect(api.requests).toHaveLength(3);
   });
 
+  it.each([
+    ['model-provider-not-configured', 'model-not-configured'],
+    ['model-provider-key-refused', 'model-credentials-rejected'],
+  ])("tells the broker's %s from a busy model", async (problem, code) => {
+    api.enqueue({ status: 503, message: `${problem}: The operator has to act.` });
+    expect((await run('hello')).error).toMatchObject({ code });
+    expect(api.requests).toHaveLength(1);
+  });
+
   it('hands on a long retry-after', async () => {
     api.enqueue({ status: 429, retryAfterSeconds: 42 });
     expect((await run('hello')).error).toMatchObject({ code: 'model-rate-limited', retryAfter: 42 });

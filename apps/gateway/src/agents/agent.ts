@@ -94,6 +94,10 @@ export class Agent {
     return this.#database.exists() ? this.conversations.findSession(session) : undefined;
   }
 
+  framesAfter(session: string, after: number): { seq: number; frame: string }[] {
+    return this.#database.exists() ? this.conversations.framesAfter(session, after) : [];
+  }
+
   /** The frame a task ended with; undefined while it has not, or when it is too old to be kept. */
   lastFrameOf(task: TaskRecord): string | undefined {
     if (task.status === 'pending' || task.status === 'processing') return undefined;

@@ -21,7 +21,7 @@ const MOST_DRAIN = 120_000;
 
 /** The control plane's side of a gateway (libs/contracts, gateway.ts), on a listener of its own. */
 export function createControlListener({ gateway, credential, logger }: ControlListenerParts): FastifyInstance {
-  const app = createListener(logger, LIMITS.configBody);
+  const app = createListener(logger, LIMITS.configBody, LIMITS.transferWithin);
   app.addContentTypeParser('application/x-tar', (_request, payload, done) => done(null, payload));
   app.addHook('onRequest', (request) => credential.check(request.headers.authorization));
   app.get('/control/status', () => gateway.status());

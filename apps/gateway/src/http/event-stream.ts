@@ -19,14 +19,14 @@ export function streamTask(agent: Agent, taskId: string, response: ServerRespons
     'x-accel-buffering': 'no',
   });
   const send = (text: string) => {
+    if (response.writableLength > LIMITS.unread) {
+      metrics.add('slow_consumers_total');
+      return void response.destroy();
+    }
     const frame = JSON.parse(text) as ServerFrame;
     const id = 'seq' in frame && frame.seq !== undefined ? `id: ${frame.seq}\n` : '';
     metrics.add('frames_sent_total');
     response.write(`event: ${frame.type}\n${id}data: ${text}\n\n`);
-    if (response.writableLength > LIMITS.unread) {
-      metrics.add('slow_consumers_total');
-      response.destroy();
-    }
   };
   for (const text of agent.conversations.framesOf(task.session, taskId, task.acceptedSeq)) send(text);
   if (hasEnded(task)) return void response.end();

@@ -5,6 +5,7 @@ import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import type { Gateway } from '../agents/gateway.js';
 import { checkMessage } from '../chat/message.check.js';
 import { CredentialMissing, RequestInvalid } from '../errors.js';
+import { LIMITS } from '../limits.js';
 import type { Metrics } from '../metrics.js';
 import type { Access, AccessControl } from './access.js';
 import { waitForAnswer } from './answer-wait.js';
@@ -27,12 +28,12 @@ function noSchemas(): never {
 }
 
 /** Fastify as both listeners use it: no logger of its own, hard ends for connections that do nothing. */
-export function createListener(logger: Logger, bodyLimit: number): FastifyInstance {
+export function createListener(logger: Logger, bodyLimit: number, requestTimeout: number): FastifyInstance {
   const app = fastify({
     logger: false,
     bodyLimit,
     connectionTimeout: 0,
-    requestTimeout: 60_000,
+    requestTimeout,
     keepAliveTimeout: 75_000,
     forceCloseConnections: true,
     exposeHeadRoutes: false,
@@ -45,7 +46,7 @@ export function createListener(logger: Logger, bodyLimit: number): FastifyInstan
 
 /** HTTP for clients. Everything of an agent is below `/a/:agentId` and, with the agent taken from the token, below `/`. */
 export function createMainListener(parts: MainListenerParts): FastifyInstance {
-  const app = createListener(parts.logger, CHAT_LIMITS.frame);
+  const app = createListener(parts.logger, CHAT_LIMITS.frame, LIMITS.requestWithin);
   app.get('/metrics', (_request, reply) =>
     reply.type('text/plain; version=0.0.4').send(parts.metrics.render(parts.gateway.gauges())),
   );

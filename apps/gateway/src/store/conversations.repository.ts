@@ -177,8 +177,10 @@ export class ConversationsRepository {
     this.db.run('INSERT INTO frames (session, seq, task, frame) VALUES (?, ?, ?, ?)', session, seq, task, frame);
   }
 
+  /** The next page of frames. */
   framesAfter(session: string, after: number): { seq: number; frame: string }[] {
-    return this.db.all('SELECT seq, frame FROM frames WHERE session = ? AND seq > ? ORDER BY seq', session, after);
+    const sql = `SELECT seq, frame FROM frames WHERE session = ? AND seq > ? ORDER BY seq LIMIT ${LIMITS.replayPage}`;
+    return this.db.all(sql, session, after);
   }
 
   framesOf(session: string, task: string, from: number): string[] {

@@ -78,7 +78,15 @@ export class ChatClient {
     const expired = AbortSignal.timeout(withinMs);
     while (!condition()) {
       await new Promise<void>((resolve, reject) => {
-        const fail = () => reject(new Error(`no ${what} within ${withinMs} ms; got ${JSON.stringify(this.frames)}`));
+        const fail = () =>
+          reject(
+            new Error(
+              `no ${what} within ${withinMs} ms; got ${this.frames
+                .map((frame) => frame.type)
+                .join(' ')
+                .slice(-500)}`,
+            ),
+          );
         expired.addEventListener('abort', fail, { once: true });
         this.#changed.add(resolve);
       });

@@ -1,5 +1,5 @@
 import { CHAT_LIMITS, CLOSE, type ServerFrame } from '#libs/contracts';
-import { DomainError, toProblem } from '#libs/kernel';
+import { delay, DomainError, toProblem } from '#libs/kernel';
 import type { Logger } from '#libs/telemetry';
 import { TokenExpired } from '#libs/tokens';
 import type { IncomingMessage } from 'node:http';
@@ -81,7 +81,7 @@ export class ChatSocket implements AgentSocket {
   }
 
   async #handle(data: string): Promise<void> {
-    if (this.socket.readyState !== this.socket.OPEN) return;
+    if (!this.#isOpen()) return;
     try {
       const frame = checkFrame(data);
       if (frame.type === 'connect') await this.#connect(frame);
@@ -105,24 +105,20 @@ export class ChatSocket implements AgentSocket {
     if (token !== undefined) await this.#authenticate(token);
     else if (!this.#access) throw this.parts.access.refuse(new CredentialMissing(), this.request);
     // The client may have gone while its token was verified.
-    if (this.socket.readyState === this.socket.OPEN) this.#open(this.#access!, frame.resume);
+    if (this.#isOpen()) await this.#open(this.#access!, frame.resume);
   }
 
   async #authenticate(token: string): Promise<void> {
     const access = await this.parts.access.authenticate(token, this.agentId, this.request);
     if (this.#access && this.#access.agent !== access.agent) this.#leave(this.#access.agent);
-    if (this.socket.readyState !== this.socket.OPEN) return;
+    if (!this.#isOpen()) return;
     this.#access = access;
     clearTimeout(this.#connectTimer);
     access.agent.sockets.add(this);
   }
 
-  #open({ agent, trustMode }: Access, resume: Resume | undefined): void {
-    const stored = resume && agent.findSession(resume.session);
-    if (resume && !stored && resume.after > 0) throw new SessionNotFound();
-    if (stored && resume.after > stored.seq) throw new ResumeInvalid();
-    const missed = resume && stored ? agent.conversations.framesAfter(resume.session, resume.after) : [];
-    if (stored && missed.length < stored.seq - resume.after) throw new ResumeInvalid();
+  async #open({ agent, trustMode }: Access, resume: Resume | undefined): Promise<void> {
+    if (resume) checkResume(agent, resume);
     this.#session = resume?.session ?? agent.sessionForNewConnection();
     this.#send({
       type: 'connected',
@@ -131,8 +127,31 @@ export class ChatSocket implements AgentSocket {
       trustMode,
       heartbeatSeconds: CHAT_LIMITS.heartbeatSeconds,
     });
-    for (const { frame } of missed) this.#sendText(frame);
+    if (resume) await this.#replay(agent, resume);
     this.#follow(agent, this.#session);
+  }
+
+  /**
+   * Sends what was missed, no faster than the client reads. Frames that come meanwhile are kept and so found by a later
+   * look; after the look that finds none the caller subscribes in the same tick, so none is lost and none comes twice.
+   */
+  async #replay(agent: Agent, { session, after }: Resume): Promise<void> {
+    this.#subscriptions.get(session)?.();
+    this.#subscriptions.delete(session);
+    let at = after;
+    for (;;) {
+      const frames = agent.framesAfter(session, at);
+      if (frames.length === 0 || !this.#isOpen()) return;
+      for (const { seq, frame } of frames) {
+        while (this.#isOpen() && this.socket.bufferedAmount > LIMITS.replayAhead) await delay(LIMITS.replayPause);
+        this.#sendText(frame);
+        at = seq;
+      }
+    }
+  }
+
+  #isOpen(): boolean {
+    return this.socket.readyState === this.socket.OPEN;
   }
 
   #take(frame: Exclude<CheckedFrame, Connect>, access: Access): void {
@@ -184,12 +203,13 @@ export class ChatSocket implements AgentSocket {
 
   /** A client that does not read is closed rather than kept in memory; everything it missed can be resumed. */
   #sendText(text: string): void {
-    if (this.socket.readyState !== this.socket.OPEN) return;
+    if (!this.#isOpen()) return;
+    if (this.socket.bufferedAmount > LIMITS.unread) {
+      this.parts.metrics.add('slow_consumers_total');
+      return this.socket.terminate();
+    }
     this.socket.send(text);
     this.parts.metrics.add('frames_sent_total');
-    if (this.socket.bufferedAmount <= LIMITS.unread) return;
-    this.parts.metrics.add('slow_consumers_total');
-    this.socket.terminate();
   }
 
   /** Says why and closes: for everything that ends a socket which never got, or no longer has, access. */
@@ -210,6 +230,14 @@ export class ChatSocket implements AgentSocket {
     clearTimeout(this.#connectTimer);
     if (this.#access) this.#leave(this.#access.agent);
   }
+}
+
+/** Refuses a cursor that cannot be served without a gap: of a lost session, beyond its end, or older than what is kept. */
+function checkResume(agent: Agent, { session, after }: Resume): void {
+  const stored = agent.findSession(session);
+  if (!stored && after > 0) throw new SessionNotFound();
+  if (!stored || stored.seq === after) return;
+  if (after > stored.seq || agent.framesAfter(session, after)[0]?.seq !== after + 1) throw new ResumeInvalid();
 }
 
 function closeCodeOf(kind: string): number {
