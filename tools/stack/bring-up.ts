@@ -70,13 +70,8 @@ async function bothOrNeither<A, B>(first: Promise<A>, second: Promise<B>): Promi
   return [a.value, b.value];
 }
 
-async function settlePorts({
-  options,
-  env,
-  paths,
-  console,
-  run,
-}: StartContext): Promise<{ ports: StackPorts; gatewayPorts: GatewayPorts }> {
+async function settlePorts(context: StartContext): Promise<{ ports: StackPorts; gatewayPorts: GatewayPorts }> {
+  const { options, env, paths, console, run } = context;
   const remembered = await readJson<RememberedPorts>(paths.ports);
   const named = env['WIREBOT_PROXY_PORT'] ? Number(env['WIREBOT_PROXY_PORT']) : undefined;
   const ports = await choosePorts(
@@ -84,7 +79,7 @@ async function settlePorts({
     remembered,
     isPortFree(env['WIREBOT_PROXY_HOST'] || '127.0.0.1'),
   );
-  const gatewayPorts = await settleGatewayPorts(env, remembered?.gateways);
+  const gatewayPorts = await settleGatewayPorts(context, remembered?.gateways);
   if (remembered && remembered.proxy !== ports.proxy && options.port === undefined)
     console.warn(`Port ${remembered.proxy} is taken now; the proxy moves to ${ports.proxy}.`);
   await writeJson(paths.ports, { ...ports, gateways: gatewayPorts } satisfies RememberedPorts);
@@ -92,10 +87,18 @@ async function settlePorts({
   return { ports, gatewayPorts };
 }
 
-async function settleGatewayPorts(env: NodeJS.ProcessEnv, remembered: GatewayPorts | undefined): Promise<GatewayPorts> {
+async function settleGatewayPorts(
+  { env, instance, console }: StartContext,
+  remembered: GatewayPorts | undefined,
+): Promise<GatewayPorts> {
   const named = /^(\d+)-(\d+)$/.exec(env['WIREBOT_GATEWAY_PORTS'] ?? '');
   if (named) return { from: Number(named[1]), to: Number(named[2]) };
-  return (await claimGatewayPorts(remembered)).ports;
+  const { ports, shared } = await claimGatewayPorts(remembered, instance);
+  if (shared)
+    console.warn(
+      `Another running stack has the gateway ports ${ports.from}-${ports.to} too. With --driver process, stop one of them.`,
+    );
+  return ports;
 }
 
 async function settleDatabase({ env, paths, instance, console, run, signal }: StartContext): Promise<string> {

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { choosePorts, claimGatewayPorts } from './ports.js';
 
 const free =
@@ -41,17 +41,31 @@ describe('ports of a stack', () => {
 });
 
 describe('gateway ports', () => {
-  it('differ between two stacks that run side by side, and are kept by the one that had them', async () => {
-    const first = await claimGatewayPorts(undefined);
-    const second = await claimGatewayPorts(first.ports);
-    try {
-      expect(second.ports).not.toEqual(first.ports);
-      await first.claim.release();
-      const again = await claimGatewayPorts(first.ports);
-      expect(again.ports).toEqual(first.ports);
-      await again.claim.release();
-    } finally {
-      await second.claim.release();
-    }
+  const held = new Set<string>();
+  const claim = async (name: string) => (held.has(name) ? undefined : { release: async () => void held.add(name) });
+  const hold = (from: number) => held.add(`gateway-ports:${from}`);
+  beforeEach(() => held.clear());
+
+  it('differ between installations and avoid what a running stack holds', async () => {
+    hold(22_000);
+    expect(await claimGatewayPorts(undefined, '00000000', claim)).toEqual({
+      ports: { from: 21_000, to: 21_999 },
+      shared: false,
+    });
+    expect(await claimGatewayPorts(undefined, '00000001', claim)).toEqual({
+      ports: { from: 23_000, to: 23_999 },
+      shared: false,
+    });
+  });
+
+  it('never change once gateways may be registered in them', async () => {
+    hold(21_000);
+    const remembered = { from: 21_000, to: 21_999 };
+    expect(await claimGatewayPorts(remembered, '00000005', claim)).toEqual({ ports: remembered, shared: true });
+  });
+
+  it('are held until the process that claimed them ends', async () => {
+    const { ports } = await claimGatewayPorts(undefined, '00000000');
+    expect((await claimGatewayPorts(ports, '00000000')).shared).toBe(true);
   });
 });

@@ -1,5 +1,5 @@
 import { createServer } from 'node:net';
-import { type Claim, tryClaim } from './claim.js';
+import { tryClaim } from './claim.js';
 import { StackError } from './stack-error.js';
 
 export interface StackPorts {
@@ -65,17 +65,23 @@ export async function choosePorts(
 
 const portsFrom = (first: number): StackPorts => ({ proxy: first, controlPlane: first + 1, broker: first + 2 });
 
-/** A block of gateway ports that no other stack on this machine has. Held as long as this process lives. */
+/**
+ * The block of ports that this stack's gateways come from. Chosen once and kept for good, because a gateway is registered
+ * with its port; `shared` says that another running stack has the same one, which matters to gateways that are plain
+ * processes. A first choice begins at a place that differs by installation and passes over what others hold.
+ */
 export async function claimGatewayPorts(
   remembered: GatewayPorts | undefined,
-): Promise<{ ports: GatewayPorts; claim: Claim }> {
-  const wished = remembered ? [remembered.from, ...BLOCKS] : BLOCKS;
-  for (const from of wished) {
-    const claim = await tryClaim(`gateway-ports:${from}`);
-    if (claim) return { ports: { from, to: from + BLOCK - 1 }, claim };
+  instance: string,
+  claim: typeof tryClaim = tryClaim,
+): Promise<{ ports: GatewayPorts; shared: boolean }> {
+  if (remembered) return { ports: remembered, shared: !(await claim(claimName(remembered.from))) };
+  const first = Number.parseInt(instance, 16) % BLOCKS.length;
+  for (const from of [...BLOCKS.slice(first), ...BLOCKS.slice(0, first)]) {
+    if (await claim(claimName(from))) return { ports: blockAt(from), shared: false };
   }
-  throw new StackError(
-    'gateway-ports-in-use',
-    `Other stacks hold all ${BLOCKS.length} blocks of gateway ports. Stop one, or set WIREBOT_GATEWAY_PORTS.`,
-  );
+  return { ports: blockAt(BLOCKS[first]!), shared: true };
 }
+
+const claimName = (from: number): string => `gateway-ports:${from}`;
+const blockAt = (from: number): GatewayPorts => ({ from, to: from + BLOCK - 1 });

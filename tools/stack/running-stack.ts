@@ -90,7 +90,7 @@ export class RunningStack {
     const file: StackFile = {
       controlPlane: { url: urls.controlPlane },
       proxy: { url: urls.proxy },
-      admin: { url: `${urls.controlPlane}/admin`, ...admin },
+      admin: { url: `${urls.controlPlane}/admin/`, ...admin },
       tenant: { ...tenant, url: `${urls.proxy}/t/${tenant.slug}` },
       driver: this.facts.host.driver,
       pids,
