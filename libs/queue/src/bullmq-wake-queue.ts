@@ -13,6 +13,9 @@ export const WAKE_TIMES = {
   stopGrace: 20_000,
 } as const;
 
+/** BullMQ keeps a log of its events, which nobody reads here. */
+const KEPT_EVENTS = 100;
+
 export interface QueueStore<B extends IQueueBackend, C> {
   readonly name: string;
   readonly connection: C;
@@ -39,7 +42,11 @@ export class BullWakeQueue<B extends IQueueBackend, C> extends WakeQueue {
     private readonly onError: CoordinationErrorHandler,
   ) {
     super();
-    this.#queue = new Queue(store.name, this.#options(), store.backend);
+    this.#queue = new Queue(
+      store.name,
+      { ...this.#options(), streams: { events: { maxLen: KEPT_EVENTS } } },
+      store.backend,
+    );
     this.#queue.on('error', (error) => onError(error, 'wake queue'));
   }
 

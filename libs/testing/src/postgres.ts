@@ -64,8 +64,12 @@ export async function applyMigrations(url: string): Promise<void> {
 export async function freshDatabase(options: { readonly migrate?: boolean } = {}): Promise<TestDatabase> {
   const name = `wirebot_test_${randomBytes(6).toString('hex')}`;
   const url = withDatabase(serverUrl(), name);
-  await once(serverUrl(), (client) => client.query(`CREATE DATABASE ${name}`));
-  if (options.migrate !== false) await applyMigrations(url);
+  await once(serverUrl(), async (client) => {
+    // Migrations make roles, which belong to the whole server: test files that run side by side take turns.
+    await client.query('SELECT pg_advisory_lock(hashtext($1))', ['wirebot test databases']);
+    await client.query(`CREATE DATABASE ${name}`);
+    if (options.migrate !== false) await applyMigrations(url);
+  });
   const pool = new Pool({ connectionString: url, max: 2 });
   pool.on('error', () => undefined); // dropping the database ends idle connections
   let dropped: Promise<void> | undefined;

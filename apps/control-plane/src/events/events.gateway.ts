@@ -33,7 +33,10 @@ export class EventsGateway
   async onApplicationBootstrap(): Promise<void> {
     const wake = () => this.#pumpAll();
     this.#unsubscribe = await this.notifier.subscribe(OUTBOX_CHANNEL, wake, wake);
-    this.#timers = [setInterval(wake, EVENT_LIMITS.poll), setInterval(() => this.#heartbeat(), EVENT_LIMITS.heartbeat)];
+    this.#timers = [
+      setInterval(wake, EVENT_LIMITS.poll),
+      setInterval(() => void this.heartbeat(), EVENT_LIMITS.heartbeat),
+    ];
   }
 
   /** Before the connections underneath are closed. */
@@ -58,15 +61,16 @@ export class EventsGateway
     this.#clients.delete(socket);
   }
 
-  #pumpAll(): void {
-    for (const { client } of this.#clients.values()) void client.pump();
+  /** Pings every client, ends the silent ones and those whose access has ended. Never rejects. */
+  async heartbeat(): Promise<void> {
+    const checks = [...this.#clients.values()].map(({ client, request }) =>
+      client.ping() ? this.#checkAccess(client, request) : client.terminate(),
+    );
+    await Promise.all(checks);
   }
 
-  #heartbeat(): void {
-    for (const { client, request } of this.#clients.values()) {
-      if (client.ping()) void this.#checkAccess(client, request);
-      else client.terminate();
-    }
+  #pumpAll(): void {
+    for (const { client } of this.#clients.values()) void client.pump();
   }
 
   /** A session that ended or a key that was revoked ends its sockets too; a database that is away ends none. */

@@ -9,6 +9,7 @@ import { ApiKeysService } from '../identity/api-keys.service.js';
 import { IdentityModule } from '../identity/identity.module.js';
 import { UsersService } from '../identity/users.service.js';
 import { useEventSocket } from './event-socket.adapter.js';
+import { EventsGateway } from './events.gateway.js';
 import { EventsModule } from './events.module.js';
 
 let test: TestApp;
@@ -26,9 +27,9 @@ interface Console {
   take(count: number): Promise<Frame[]>;
 }
 
-const connect = (headers: Record<string, string>, path = '/v1/admin/events'): Promise<Console> =>
+const connect = (headers: Record<string, string>, path = '/v1/admin/events', autoPong = true): Promise<Console> =>
   new Promise((resolve, reject) => {
-    const socket = new WebSocket(`ws://127.0.0.1:${port}${path}`, { headers });
+    const socket = new WebSocket(`ws://127.0.0.1:${port}${path}`, { headers, autoPong });
     sockets.push(socket);
     const frames: Frame[] = [];
     socket.on('message', (data) => frames.push(JSON.parse(String(data)) as Frame));
@@ -214,5 +215,33 @@ describe('a subscription', () => {
     const closed = new Promise<number>((resolve) => open.socket.on('close', resolve));
     open.send('x'.repeat(20_000));
     expect(await closed).toBe(1009);
+  });
+});
+
+describe('the heartbeat', () => {
+  const closeCode = (open: Console) => new Promise<number>((resolve) => open.socket.on('close', resolve));
+
+  it('ends the sockets of a key that was revoked, and no other', async () => {
+    const keys = test.app.get(ApiKeysService);
+    const { id, key } = await keys.issue({ tenantId: null, name: 'gone', scopes: ['*'] });
+    const [gone, stays] = [await connect({ authorization: `Bearer ${key}` }), await asOperator()];
+    const closed = closeCode(gone);
+    await keys.revoke(null, id);
+    await test.app.get(EventsGateway).heartbeat();
+    expect(await closed).toBe(4401);
+    expect(stays.socket.readyState).toBe(WebSocket.OPEN);
+  });
+
+  it('ends sockets that no longer answer', async () => {
+    const [silent, answers] = [
+      await connect({ authorization: `Bearer ${operatorKey}` }, undefined, false),
+      await asOperator(),
+    ];
+    const closed = closeCode(silent);
+    await test.app.get(EventsGateway).heartbeat();
+    await delay(100);
+    await test.app.get(EventsGateway).heartbeat();
+    expect(await closed).toBe(1006);
+    expect(answers.socket.readyState).toBe(WebSocket.OPEN);
   });
 });
