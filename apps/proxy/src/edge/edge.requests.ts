@@ -1,6 +1,7 @@
 import type { RouteTable } from '#libs/routing';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { forward, type ForwardFault } from '../http/forward.js';
+import { forward } from '../http/forward.js';
+import type { ForwardFault } from '../http/forward-fault.js';
 import { hostOf } from '../http/headers.js';
 import { sendProblem } from '../http/problem.js';
 import { checkFraming, type Target, targetOf } from '../http/request-check.js';

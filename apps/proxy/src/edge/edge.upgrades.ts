@@ -1,10 +1,11 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
-import { type ForwardFault, requestUpgrade } from '../http/forward.js';
+import type { ForwardFault } from '../http/forward-fault.js';
 import { hostOf } from '../http/headers.js';
 import { sendProblemOnSocket } from '../http/problem.js';
 import { checkFraming, type Target, targetOf } from '../http/request-check.js';
 import { nextRequestId } from '../http/request-id.js';
+import { requestUpgrade } from '../http/upgrade-request.js';
 import { ProxyProblem } from '../proxy.errors.js';
 import { LIMITS, TIMES } from '../proxy.limits.js';
 import type { Access } from './agent-access.js';

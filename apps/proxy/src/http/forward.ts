@@ -1,14 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { IncomingHttpHeaders } from 'undici/types/header.js';
 import { BodyRelay, BodyTooLong } from './body-relay.js';
+import { ClientGone, Dropped, type ForwardFault, isTimeout } from './forward-fault.js';
 import { cleanResponseHeaders } from './headers.js';
 import { bodyLength } from './request-check.js';
 import type { Upstream, UpstreamPools } from './upstream-pools.js';
-
-/** How an exchange ended when no complete answer reached the client. */
-export type ForwardFault = 'busy' | 'unreachable' | 'timeout' | 'too-large' | 'broken' | 'client-gone';
 
 export interface ForwardPlan {
   readonly origin: string;
@@ -29,10 +26,6 @@ export interface ForwardPlan {
 }
 
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS']);
-const TIMEOUTS = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT']);
-
-class Dropped extends Error {}
-class ClientGone extends Error {}
 
 /** Forwards one request and streams the answer back, chunk by chunk, at the pace of the slower side. */
 export function forward(pools: UpstreamPools, req: IncomingMessage, res: ServerResponse, plan: ForwardPlan): void {
@@ -153,14 +146,13 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   /** Once, when nothing of the answer has arrived and sending it again cannot do anything twice. */
   #mayRetry(error: Error): boolean {
-    const code = (error as NodeJS.ErrnoException).code ?? '';
-    return !this.#retried && this.length === 0 && IDEMPOTENT.has(this.req.method ?? '') && !TIMEOUTS.has(code);
+    return !this.#retried && this.length === 0 && IDEMPOTENT.has(this.req.method ?? '') && !isTimeout(error);
   }
 
   #faultOf(error: Error): ForwardFault {
     if (this.#bodyFault instanceof BodyTooLong) return 'too-large';
     if (this.#bodyFault) return 'client-gone';
-    return TIMEOUTS.has((error as NodeJS.ErrnoException).code ?? '') ? 'timeout' : 'unreachable';
+    return isTimeout(error) ? 'timeout' : 'unreachable';
   }
 
   #finish(fault: ForwardFault | undefined, cause?: Error): void {
@@ -169,94 +161,5 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.res.off('close', this.#onClose);
     this.pools.release(this.upstream);
     this.plan.onEnd(fault, cause);
-  }
-}
-
-export interface UpgradePlan {
-  readonly origin: string;
-  readonly path: string;
-  readonly headers: string[];
-  readonly headersTimeout: number;
-  readonly onUpgrade: (headers: IncomingHttpHeaders, socket: Duplex) => void;
-  /** The upstream declined with an ordinary answer; its body is not passed on. */
-  readonly onDeclined: (status: number, headers: IncomingHttpHeaders) => void;
-  readonly onFault: (fault: ForwardFault, cause?: Error) => void;
-}
-
-/** Asks the upstream for a WebSocket. Returns what cancels it while it is not there yet. */
-export function requestUpgrade(pools: UpstreamPools, plan: UpgradePlan): () => void {
-  const upstream = pools.acquire(plan.origin);
-  if (!upstream) {
-    plan.onFault('busy');
-    return () => undefined;
-  }
-  const attempt = new UpgradeAttempt(pools, upstream, plan);
-  attempt.start();
-  return () => attempt.cancel();
-}
-
-class UpgradeAttempt implements Dispatcher.DispatchHandler {
-  #controller: Dispatcher.DispatchController | undefined;
-  #over = false;
-  #retried = false;
-
-  constructor(
-    private readonly pools: UpstreamPools,
-    private readonly upstream: Upstream,
-    private readonly plan: UpgradePlan,
-  ) {}
-
-  start(): void {
-    const { path, headers, headersTimeout } = this.plan;
-    try {
-      this.upstream.pool.dispatch({ path, method: 'GET', headers, headersTimeout, upgrade: 'websocket' }, this);
-    } catch (error) {
-      this.onResponseError(null, error as Error);
-    }
-  }
-
-  cancel(): void {
-    if (!this.#finish()) return;
-    this.#controller?.abort(new ClientGone());
-  }
-
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller;
-    if (this.#over) controller.abort(new ClientGone());
-  }
-
-  onRequestUpgrade(
-    _controller: Dispatcher.DispatchController,
-    _status: number,
-    headers: IncomingHttpHeaders,
-    socket: Duplex,
-  ): void {
-    if (this.#finish()) this.plan.onUpgrade(headers, socket);
-    else socket.destroy();
-  }
-
-  onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
-    if (status < 200) return;
-    if (this.#finish()) this.plan.onDeclined(status, headers);
-    controller.abort(new Dropped());
-  }
-
-  onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
-    if (this.#over) return;
-    const timedOut = TIMEOUTS.has((error as NodeJS.ErrnoException).code ?? '');
-    if (!this.#retried && !timedOut) {
-      this.#retried = true;
-      this.start();
-      return;
-    }
-    if (this.#finish()) this.plan.onFault(timedOut ? 'timeout' : 'unreachable', error);
-  }
-
-  /** True the first time. */
-  #finish(): boolean {
-    if (this.#over) return false;
-    this.#over = true;
-    this.pools.release(this.upstream);
-    return true;
   }
 }
