@@ -1,3 +1,4 @@
+import { delay } from '#libs/kernel';
 import type { ModelCall, ModelEndpoint, ModelEvent } from './model-provider.js';
 import { ModelProvider } from './model-provider.js';
 import { estimateTokens } from './tokens.js';
@@ -16,12 +17,15 @@ export function offlineText(call: ModelCall): string {
 export class OfflineProvider extends ModelProvider {
   readonly name = 'offline';
 
+  /** Milliseconds a word takes: a first look shows how answers stream. */
+  constructor(private readonly paceMs = 12) {
+    super();
+  }
+
   async *stream(call: ModelCall, _endpoint: ModelEndpoint | null, signal: AbortSignal): AsyncGenerator<ModelEvent> {
     const text = offlineText(call);
     for (const delta of text.match(/[^ ]+ ?/g) ?? []) {
-      // A turn of the event loop between words: deltas arrive as a stream, and an abort is noticed.
-      await new Promise((resolve) => setImmediate(resolve));
-      signal.throwIfAborted();
+      await delay(this.paceMs, signal);
       yield { type: 'delta', text: delta };
     }
     const inputTokens = call.messages.reduce((sum, message) => sum + estimateTokens(message.text), 0);
