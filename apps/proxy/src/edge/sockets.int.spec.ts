@@ -176,7 +176,6 @@ describe('draining', () => {
     finish!();
     expect(await answer.text()).toBe('first last');
     await stopped;
-    await own.gateway.stop();
-    await own.control.stop();
+    await own.stop();
   }, 30_000);
 });
