@@ -4,6 +4,7 @@ const lib = (name) => `^libs/${name}/src`;
 const allowed = {
   kernel: [],
   contracts: [],
+  browser: [],
   config: ['kernel'],
   trust: ['kernel'],
   tokens: ['kernel', 'contracts'],

@@ -71,7 +71,7 @@ describe('bad input', () => {
       return { status: response.status, body: await response.json() };
     };
     expectProblem(await ask('/t/nobody/chat'), 404, 'unknown-host');
-    expectProblem(await ask(`/t/demo/a/agt_${'0'.repeat(26)}/session/x`), 401, 'token-missing');
+    expectProblem(await ask(`/t/demo/a/agt_${'0'.repeat(26)}/session/x`), 401, 'credential-missing');
   });
 
   it('refuses an expired, a foreign and a broken token', async () => {

@@ -14,11 +14,22 @@ import { serveOpenApi } from './http/openapi.js';
 
 const VERSION = '0.1.0';
 
+/** What a page's own policy cannot say: nobody frames it, nothing is guessed about its types. */
+const CONSOLE_HEADERS = {
+  'content-security-policy':
+    "default-src 'self'; connect-src 'self' ws: wss:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+} as const;
+
 /** The built console, beside this process's own files (dist/apps/admin/public). */
 async function serveConsole(app: NestFastifyApplication): Promise<void> {
   const root = fileURLToPath(new URL('../../admin/public/', import.meta.url));
   if (!existsSync(root)) return;
-  await app.register(fastifyStatic as never, { root, prefix: '/admin/', redirect: true, index: 'index.html' } as never);
+  const setHeaders = (response: { setHeader(name: string, value: string): void }): void => {
+    for (const [name, value] of Object.entries(CONSOLE_HEADERS)) response.setHeader(name, value);
+  };
+  await app.register(fastifyStatic as never, { root, prefix: '/admin/', redirect: true, setHeaders } as never);
 }
 
 async function main(): Promise<void> {

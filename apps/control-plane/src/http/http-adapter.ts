@@ -26,6 +26,16 @@ export function createHttpAdapter(): FastifyAdapter {
     forceCloseConnections: 'idle',
     logger: false,
   });
-  registerRequestContext(adapter.getInstance());
+  const server = adapter.getInstance();
+  registerRequestContext(server);
+  // Fastify closes the connection under a body that is too large, and the sender then sees a broken pipe instead of the
+  // answer. Up to a bound the rest is read and thrown away, so that it sees the 413.
+  server.addHook('onSend', (request, reply, _payload, done) => {
+    if (reply.statusCode === 413 && Number(request.headers['content-length']) <= HTTP_LIMITS.discard) {
+      void reply.removeHeader('connection');
+      request.raw.resume();
+    }
+    done();
+  });
   return adapter;
 }

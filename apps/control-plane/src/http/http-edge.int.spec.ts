@@ -3,6 +3,7 @@ import { ApiProperty } from '@nestjs/swagger';
 import { Type } from 'class-transformer';
 import { IsEmail, IsIn, IsOptional, ValidateNested } from 'class-validator';
 import type { FastifyReply } from 'fastify';
+import { freshDatabase } from '#libs/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { delay, DomainError } from '#libs/kernel';
 import { Public, RequireScopes } from '../identity/decorators.js';
@@ -110,7 +111,7 @@ const good = { email: 'a@example.com' };
 const idempotent = (value: string) => ({ 'idempotency-key': value });
 
 beforeAll(async () => {
-  test = await startTestApp([HttpEdgeModule, IdentityModule], {
+  test = await startTestApp(await freshDatabase(), [HttpEdgeModule, IdentityModule], {
     controllers: [ThingsController, BoomController],
     environment: { WIREBOT_REQUESTS_PER_MINUTE: '200' },
     prepare: (app) => serveOpenApi(app, '1.2.3'),

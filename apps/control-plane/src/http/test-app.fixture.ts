@@ -10,13 +10,19 @@ import { Database } from '#libs/database';
 import { Clock, Ids, ManualClock, SortableIds } from '#libs/kernel';
 import { ChangeNotifier, type Coordination, Counters, createCoordination } from '#libs/queue';
 import { createLogger } from '#libs/telemetry';
-import { freshDatabase, type TestDatabase } from '#libs/testing';
 import { AuditLog } from '../audit/audit-log.js';
 import { CoordinationHandle } from '../core.module.js';
 import { ApiKeysService } from '../identity/api-keys.service.js';
 import { SecretBox } from '../secrets/secret-box.js';
 import { createHttpAdapter } from './http-adapter.js';
 import { NestLogger } from './nest-logger.js';
+
+/** A fresh, migrated database: `freshDatabase()` of libs/testing. */
+interface TestDatabase {
+  readonly url: string;
+  query<T extends object>(text: string, values?: unknown[]): Promise<T[]>;
+  drop(): Promise<void>;
+}
 
 export interface TestApp {
   readonly app: NestFastifyApplication;
@@ -33,8 +39,9 @@ export interface TestApp {
   close(): Promise<void>;
 }
 
-/** An application of some modules on a fresh database: for integration tests only. */
+/** An application of some modules on a database of its own, dropped with it: for integration tests only. */
 export async function startTestApp(
+  database: TestDatabase,
   modules: readonly Type[],
   options: {
     readonly controllers?: Type[];
@@ -42,7 +49,6 @@ export async function startTestApp(
     readonly prepare?: (app: NestFastifyApplication) => void;
   } = {},
 ): Promise<TestApp> {
-  const database = await freshDatabase();
   const secretsDir = mkdtempSync(join(tmpdir(), 'wirebot-edge-'));
   writeFileSync(join(secretsDir, 'master-key'), randomBytes(32).toString('hex'));
   writeFileSync(join(secretsDir, 'proxy-credential'), 'test-proxy-credential');
