@@ -1,11 +1,8 @@
-import type { Unsubscribe } from './supervised.js';
-
-/** Longest payload in bytes: PostgreSQL's NOTIFY takes less than 8,000. */
-export const MAX_NOTICE_BYTES = 7_900;
+export type Unsubscribe = () => Promise<void>;
 
 /**
  * Tells other processes that something changed. At most once: a notice may be lost, so whoever depends on it also polls.
- * A channel is a short kebab-case name; the payload is text.
+ * A channel is a short kebab-case name; the payload is text of less than 7,900 bytes.
  */
 export abstract class ChangeNotifier {
   /**

@@ -1,7 +1,7 @@
 import { freshDatabase, freshRedis } from '#libs/testing';
 import { describe, expect, it } from 'vitest';
 import { describeCoordination } from './coordination.contract.js';
-import { createCoordination } from './coordination.js';
+import { createCoordination } from './create-coordination.js';
 import { CoordinationUnavailable } from './errors.js';
 
 describeCoordination('PostgreSQL', async () => {

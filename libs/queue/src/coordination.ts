@@ -1,7 +1,5 @@
 import type { ChangeNotifier } from './change-notifier.js';
 import type { Counters } from './counters.js';
-import { connectPostgres } from './postgres/connect.js';
-import { connectRedis } from './redis/connect.js';
 import type { CoordinationErrorHandler } from './supervised.js';
 import type { WakeQueue } from './wake-queue.js';
 
@@ -25,9 +23,4 @@ export abstract class Coordination {
   abstract ping(): Promise<void>;
   /** Ends consumers, subscriptions and connections. */
   abstract close(): Promise<void>;
-}
-
-/** Connects to Redis when `redisUrl` is given, else to PostgreSQL; rejects with CoordinationUnavailable when it is not there. */
-export function createCoordination(options: CoordinationOptions): Promise<Coordination> {
-  return options.redisUrl ? connectRedis(options.redisUrl, options) : connectPostgres(options);
 }

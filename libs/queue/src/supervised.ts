@@ -1,8 +1,6 @@
 import { delay } from '#libs/kernel';
 import { CoordinationUnavailable, NoticeTooLarge } from './errors.js';
-import { MAX_NOTICE_BYTES } from './change-notifier.js';
 
-export type Unsubscribe = () => Promise<void>;
 /** Learns of failures that callers do not see. `during` is a short phrase such as "publish". */
 export type CoordinationErrorHandler = (error: unknown, during: string) => void;
 
@@ -38,6 +36,9 @@ export async function bestEffort(
     onError(error, during);
   }
 }
+
+/** Longest notice in bytes: PostgreSQL's NOTIFY takes less than 8,000. */
+const MAX_NOTICE_BYTES = 7_900;
 
 export function assertNoticeFits(channel: string, payload: string): void {
   if (Buffer.byteLength(payload) > MAX_NOTICE_BYTES) throw new NoticeTooLarge(channel);

@@ -1,5 +1,6 @@
 import type { AddressInfo } from 'node:net';
 import { Client } from 'pg';
+import { freshDatabase } from '#libs/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { delay } from '#libs/kernel';
@@ -57,7 +58,7 @@ const append = async (topic: string, id: string, notify = true) => {
 };
 
 beforeAll(async () => {
-  test = await startTestApp([HttpEdgeModule, IdentityModule, EventsModule], {
+  test = await startTestApp(await freshDatabase(), [HttpEdgeModule, IdentityModule, EventsModule], {
     prepare: useEventSocket,
   });
   await test.app.listen(0, '127.0.0.1');

@@ -1,3 +1,4 @@
+import { freshDatabase } from '#libs/testing';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Database } from '#libs/database';
 import { HttpEdgeModule } from '../http/http-edge.module.js';
@@ -11,7 +12,7 @@ const get = (url: string, key?: string) =>
   test.app.inject({ method: 'GET', url, headers: key ? { authorization: `Bearer ${key}` } : {} });
 
 beforeAll(async () => {
-  test = await startTestApp([HttpEdgeModule, IdentityModule, HealthModule]);
+  test = await startTestApp(await freshDatabase(), [HttpEdgeModule, IdentityModule, HealthModule]);
 });
 afterAll(() => test.close());
 

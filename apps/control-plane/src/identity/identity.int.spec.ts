@@ -1,4 +1,5 @@
 import { Controller, Get, Post } from '@nestjs/common';
+import { freshDatabase } from '#libs/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { HttpEdgeModule } from '../http/http-edge.module.js';
 import { startTestApp, type TestApp } from '../http/test-app.fixture.js';
@@ -72,7 +73,7 @@ const cookieFrom = (answer: { headers: Record<string, unknown> }) =>
   String(answer.headers['set-cookie']).split(';')[0]!;
 
 beforeAll(async () => {
-  test = await startTestApp([HttpEdgeModule, IdentityModule], {
+  test = await startTestApp(await freshDatabase(), [HttpEdgeModule, IdentityModule], {
     controllers: [MembersController, AdminController, InternalController],
   });
   keys = test.app.get(ApiKeysService);

@@ -1,3 +1,4 @@
+import { freshDatabase } from '#libs/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { MemberClaims, SignInResult, TokenView } from '#libs/contracts';
 import { Database } from '#libs/database';
@@ -35,7 +36,7 @@ const linkCode = async (externalId: string): Promise<string> => {
 };
 
 beforeAll(async () => {
-  test = await startTestApp([HttpEdgeModule, IdentityModule, TokensModule]);
+  test = await startTestApp(await freshDatabase(), [HttpEdgeModule, IdentityModule, TokensModule]);
   acme = await test.seedTenant('acme', ['tokens:write']);
   other = await test.seedTenant('other', ['tokens:write']);
   mia = await test.seedMember(acme.tenantId, 'wp-1');

@@ -1,7 +1,7 @@
 import type { Pool } from 'pg';
-import { ChangeNotifier } from '../change-notifier.js';
+import { ChangeNotifier, type Unsubscribe } from '../change-notifier.js';
 import { Subscribers } from '../subscribers.js';
-import { assertNoticeFits, bestEffort, type CoordinationErrorHandler, type Unsubscribe } from '../supervised.js';
+import { assertNoticeFits, bestEffort, type CoordinationErrorHandler } from '../supervised.js';
 import { PostgresListener } from './listener.js';
 
 const PREFIX = 'wirebot:';

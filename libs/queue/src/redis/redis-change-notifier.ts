@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
-import { ChangeNotifier } from '../change-notifier.js';
+import { ChangeNotifier, type Unsubscribe } from '../change-notifier.js';
 import { Subscribers } from '../subscribers.js';
-import { assertNoticeFits, bestEffort, type CoordinationErrorHandler, type Unsubscribe } from '../supervised.js';
+import { assertNoticeFits, bestEffort, type CoordinationErrorHandler } from '../supervised.js';
 
 /** Redis pub/sub. ioredis reconnects and subscribes again by itself; every later `ready` means a gap. */
 export class RedisChangeNotifier extends ChangeNotifier {
