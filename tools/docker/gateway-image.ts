@@ -111,8 +111,9 @@ async function registryImage(docker: Docker, options: GatewayImageOptions): Prom
     options.onSay(`asking the registry for ${REGISTRY_IMAGE}`);
     await untilDone(await docker.pull(REGISTRY_IMAGE, { abortSignal: silence.signal }), extend);
     return true;
-  } catch (error) {
-    const reason = silence.signal.aborted ? 'no answer in time' : (error as Error).message;
+  } catch {
+    // Whatever the reason (no network, a private registry, no such tag): the installed Node makes as good a base.
+    const reason = silence.signal.aborted ? 'no answer in time' : 'not to be had';
     options.onSay(`no ${REGISTRY_IMAGE} from a registry (${reason}): using the installed Node`);
     return false;
   } finally {
