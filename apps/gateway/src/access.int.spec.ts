@@ -238,6 +238,21 @@ describe('access to agents', () => {
     late.close();
   });
 
+  it('takes nothing more once the token of a socket has expired, unless it gets a new one', async () => {
+    // Within the allowed clock skew for the connect, but over.
+    const expiring = await tenant.token(one(), { exp: Math.floor(Date.now() / 1000) - 2 });
+    const [left, renewed] = await Promise.all([
+      ChatClient.connect(`${gateway.wsUrl}/ws`, expiring),
+      ChatClient.connect(`${gateway.wsUrl}/ws`, expiring),
+    ]);
+    left.say('hello', 'expired-1');
+    expect([await left.waitForClose(), left.of('error')[0]?.code]).toEqual([CLOSE.unauthenticated, 'token-expired']);
+    renewed.send({ type: 'connect', id: 'c2', token: await tenant.token(one()) });
+    renewed.say('hello', 'expired-2');
+    await renewed.waitFor('done');
+    renewed.close();
+  });
+
   it('closes a socket that does not connect within ten seconds', async () => {
     const client = await ChatClient.open(`${gateway.wsUrl}/ws`);
     const began = performance.now();

@@ -74,6 +74,16 @@ describe('an archive', () => {
     expect(existsSync(folder(source))).toBe(false);
   });
 
+  it('moves an agent that nobody has talked to yet', async () => {
+    await configure(source, [agent]);
+    await configure(source, []);
+    const archive = await source.control('GET', path());
+    const put = await target.control('PUT', path(), archive.body);
+    expect([put.status, ((await put.json()) as ArchiveManifest).files]).toEqual([200, []]);
+    await configure(target, [agent]);
+    expect((await chat(target, 'hello')).text).toBe('Answer to "hello" (message 1).');
+  });
+
   it('carries what a crash left in the write-ahead log', async () => {
     const home = createHome('gw_c');
     giveAgentCredential(home, agent.agentId, 'x');

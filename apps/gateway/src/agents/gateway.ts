@@ -1,5 +1,6 @@
 import type { AgentConfig, ConfigApplied, GatewayConfig, GatewayStatus, MemberClaims } from '#libs/contracts';
 import { createMemberTokenVerifier, type MemberTokenVerifier } from '#libs/tokens';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ConfigStore } from '../config/config.store.js';
 import { AgentAttached, AgentNotFound, ConfigInvalid, NotReady, StaleFence } from '../errors.js';
@@ -181,7 +182,10 @@ export class Gateway {
   }
 
   #attach(config: AgentConfig): Agent {
-    const agent = new Agent(config, this.agentFolder(config.agentId), this.#parts);
+    const folder = this.agentFolder(config.agentId);
+    // An agent that was never talked to has a folder too: it can be moved like any other.
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    const agent = new Agent(config, folder, this.#parts);
     this.#agents.set(config.agentId, agent);
     return agent;
   }

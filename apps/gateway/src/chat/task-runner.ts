@@ -47,17 +47,24 @@ export class TaskRunner {
     return this.#running.size;
   }
 
-  /** Begins the session's next task unless one is running. */
+  /** Begins the session's next task unless one is running. Never throws: a broken database must not end the process. */
   kick(session: string): void {
     if (this.#stopping || this.#running.has(session)) return;
-    const task = this.parts.conversations.nextTask(session);
-    if (!task) return;
+    try {
+      const task = this.parts.conversations.nextTask(session);
+      if (task) this.#start(task);
+    } catch (error) {
+      this.parts.logger.error({ agentId: this.parts.agent().agentId, err: error }, 'next task could not be read');
+    }
+  }
+
+  #start(task: TaskRecord): void {
     const controller = new AbortController();
     const ended = this.#run(task, controller).finally(() => {
-      this.#running.delete(session);
-      this.kick(session);
+      this.#running.delete(task.session);
+      this.kick(task.session);
     });
-    this.#running.set(session, { task: task.task, controller, ended });
+    this.#running.set(task.session, { task: task.task, controller, ended });
   }
 
   /** After a start: whatever had not ended goes on. */
@@ -100,11 +107,6 @@ export class TaskRunner {
       deltas.flush();
       this.#end(task, this.#success(text, finish));
     } catch (error) {
-      if (error instanceof PutBack) {
-        deltas.drop();
-        this.parts.conversations.putBack(task.task);
-        return;
-      }
       this.#endBadly(task, error, text, deltas);
     }
   }
@@ -174,8 +176,13 @@ export class TaskRunner {
 
   #endBadly(task: TaskRecord, error: unknown, text: string, deltas: DeltaWindow): void {
     const fields = { agentId: this.parts.agent().agentId, task: task.task };
-    if (!(error instanceof TaskAborted)) this.parts.logger.warn({ ...fields, err: error }, 'task failed');
+    const expected = error instanceof TaskAborted || error instanceof PutBack;
+    if (!expected) this.parts.logger.warn({ ...fields, err: error }, 'task failed');
     try {
+      if (error instanceof PutBack) {
+        deltas.drop();
+        return this.parts.conversations.putBack(task.task);
+      }
       deltas.flush();
       this.#end(task, this.#failure(error, text));
     } catch (cause) {

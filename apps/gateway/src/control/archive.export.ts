@@ -27,6 +27,7 @@ export async function exportArchive(folder: string, agentId: string): Promise<Re
 
 /** After a crash the newest rows may be in the write-ahead log: opening recovers them, closing folds them in. */
 function foldDatabase(path: string): void {
+  if (!existsSync(path)) return;
   const db = new DatabaseSync(path, { timeout: 5000 });
   try {
     db.exec('PRAGMA wal_checkpoint(TRUNCATE)');
