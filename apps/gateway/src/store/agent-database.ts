@@ -4,8 +4,6 @@ import { join } from 'node:path';
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import { migrate } from './migrations.js';
 
-export type Row = Record<string, unknown>;
-
 /**
  * One agent's `agent.db`, opened when first used and closed when idle: an agent that nobody talks to costs no memory.
  * Synchronous on purpose: SQLite is in process, a statement takes microseconds, and nothing can come between two of them.
