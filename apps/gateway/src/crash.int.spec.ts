@@ -46,7 +46,7 @@ async function begin(name: string) {
     const response = await fetch(`${from.url}/session/${session}`, { headers: { authorization: `Bearer ${token}` } });
     return (await response.json()) as SessionView;
   };
-  return { home, gateway, token, connect, history };
+  return { home, gateway, agent, token, connect, history };
 }
 
 describe('kill -9', () => {
@@ -103,6 +103,29 @@ describe('kill -9', () => {
     await again.waitFor('done', 2);
     expect(again.of('done')).toEqual([done, done]);
     expect(api.requests.filter((request) => request.lastUserText === 'hello')).toHaveLength(1);
+  });
+});
+
+describe('a detach that does not wait', () => {
+  it('puts the running answer back, and an attach later begins it again, once', async () => {
+    const { gateway, agent, connect, history } = await begin('put-back');
+    const client = await connect(gateway);
+    client.say('[[words 15]] [[chunk-delay 40]]', 'k1');
+    await client.waitFor('response', 3);
+    const apply = (generation: number, agents: (typeof agent)[]) =>
+      gateway.control('PUT', '/config?drainMs=0', tenant.config('gw_crash', api.url, agents, generation));
+    expect((await apply(2, [])).status).toBe(200);
+    expect(await client.waitForClose()).toBe(CLOSE.goingAway);
+    expect(client.of('error')).toEqual([]);
+    await expect.poll(() => api.requests.at(-1)!.aborted).toBe(true);
+    expect((await apply(3, [agent])).status).toBe(200);
+    const resumed = await connect(gateway, { session: client.session, after: client.seqs().at(-1)! });
+    const done = await resumed.waitFor('done');
+    expect(resumed.shown(done.task)).toBe(done.text);
+    expect((await history(gateway, client.session)).messages.map((message) => message.status)).toEqual([
+      'completed',
+      'completed',
+    ]);
   });
 });
 
