@@ -64,8 +64,8 @@ export class SchemaEngineHost {
   async #dispatch(method, params) {
     this.#offline = method === 'diff' && OFFLINE_TARGETS.has(params.from?.tag) && OFFLINE_TARGETS.has(params.to?.tag);
     if (method === 'createDatabase') return { databaseName: parseConnection(this.#datasource.url).database };
-    if (method === 'evaluateDataLoss') await this.#warmShadow(params);
     const engine = (this.#engine ??= await this.#create());
+    if (method === 'evaluateDataLoss') await this.#warmShadow(engine, params);
     const target = method === 'getDatabaseVersion' ? 'version' : method;
     if (typeof engine[target] !== 'function') throw new Error(`schema-engine: unknown method "${method}"`);
     return (await engine[target](params)) ?? null;
@@ -73,12 +73,11 @@ export class SchemaEngineHost {
 
   /**
    * The WASM engine forgets the shadow database factory in `evaluateDataLoss`, unless `devDiagnostic` has just replayed
-   * the same migrations and kept their schema. Prisma's CLI usually calls them in that order; when not, do it here.
+   * the same migrations and kept their schema; with other calls in between, do it here. A second engine would do as well,
+   * but wait ten seconds for the migration lock of the first one's connection.
    */
-  async #warmShadow({ migrationsList, filters }) {
-    if (this.#previousMethod === 'devDiagnostic') return;
-    this.#engine = await this.#create();
-    await this.#engine.devDiagnostic({ migrationsList, filters });
+  async #warmShadow(engine, { migrationsList, filters }) {
+    if (this.#previousMethod !== 'devDiagnostic') await engine.devDiagnostic({ migrationsList, filters });
   }
 
   #create() {
