@@ -87,7 +87,7 @@ describe('EventStream', () => {
     world.event('12.7', 'op_1');
     await world.break();
     world.sockets[1]!.events.onOpen();
-    world.sockets[1]!.events.onMessage('{"type":"error","code":"invalid-request"}');
+    world.sockets[1]!.events.onMessage('{"type":"error","code":"request-invalid"}');
     expect(world.heard.at(-1)).toBe('gap');
     expect(world.sockets[1]!.sent.at(-1)).not.toHaveProperty('after');
     world.event('1.1', 'op_2');

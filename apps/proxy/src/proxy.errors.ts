@@ -11,6 +11,10 @@ export const PROBLEMS = {
   ],
   'tenant-suspended': ['forbidden', 'This business is suspended. Its operator can tell why and resume it.'],
   'agent-not-found': ['not-found', 'There is no such agent here. Ask the membership site for a new address and token.'],
+  'routes-behind': [
+    'unavailable',
+    'This agent is not known here, and news of new agents does not arrive right now. Try again in a second.',
+  ],
   'agent-moving': ['unavailable', 'This agent is starting or moving. Try again in a second.'],
   'agent-unreachable': ['unavailable', 'This agent does not answer right now. Try again in a second.'],
   'agent-timeout': [

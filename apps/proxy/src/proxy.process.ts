@@ -95,7 +95,7 @@ export class ProxyProcess {
     const { config, log } = this;
     const scheme = config.publicUrl.startsWith('https:') ? 'https' : 'http';
     const gate = new TokenGate(this.#table);
-    const access = new AgentAccess(this.#table, gate);
+    const access = new AgentAccess(this.#table, gate, () => this.#feed.connected);
     return {
       table: this.#table,
       access,

@@ -132,7 +132,7 @@ function readPorts(env: EnvironmentReader): { from: number; to: number } {
   return Object.freeze({ from, to });
 }
 
-const DEFAULT_MODELS = { anthropic: 'claude-sonnet-4-5', openai: 'gpt-5-mini', offline: 'offline' } as const;
+const DEFAULT_MODELS = { anthropic: 'claude-sonnet-5-5', openai: 'gpt-5-mini', offline: 'offline' } as const;
 
 function readModel(env: EnvironmentReader): ControlPlaneConfig['model'] {
   const provider = env.oneOf('WIREBOT_MODEL_PROVIDER', ['anthropic', 'openai', 'offline'] as const, 'offline');

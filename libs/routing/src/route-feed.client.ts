@@ -13,7 +13,7 @@ export const FEED_LIMITS = {
   connect: 5_000,
   headers: 10_000,
   backoffBase: 100,
-  backoffCap: 5_000,
+  backoffCap: 1_000,
   line: 128 * 1024 * 1024,
 } as const;
 

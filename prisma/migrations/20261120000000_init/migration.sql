@@ -389,6 +389,9 @@ CREATE INDEX "routes_version_idx" ON "routes"("version");
 CREATE INDEX "outbox_aggregate_id_seq_idx" ON "outbox"("aggregate_id", "seq");
 
 -- CreateIndex
+CREATE INDEX "outbox_txid_seq_idx" ON "outbox"("txid", "seq");
+
+-- CreateIndex
 CREATE INDEX "audit_entries_tenant_id_at_idx" ON "audit_entries"("tenant_id", "at");
 
 -- CreateIndex

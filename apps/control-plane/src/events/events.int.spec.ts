@@ -207,7 +207,7 @@ describe('a subscription', () => {
       open.send(frame);
     open.send({ type: 'subscribe', topics: ['audit'] });
     const frames = await open.take(5);
-    expect(frames.slice(0, 4).every((frame) => frame['code'] === 'invalid-request')).toBe(true);
+    expect(frames.slice(0, 4).every((frame) => frame['code'] === 'request-invalid')).toBe(true);
     expect(frames[4]).toMatchObject({ type: 'subscribed' });
   });
 

@@ -161,7 +161,7 @@ describe('errors', () => {
     });
     expect(answer.statusCode).toBe(400);
     const problem = answer.json<{ code: string; errors: { field: string; message: string }[] }>();
-    expect(problem.code).toBe('invalid-request');
+    expect(problem.code).toBe('request-invalid');
     expect(problem.errors.map((error) => error.field).toSorted()).toEqual(['email', 'extra', 'workspace.stage']);
     expect(answer.body).not.toMatch(/value-(one|two|three)/);
   });
@@ -203,7 +203,7 @@ describe('a request', () => {
 
   it('with a forged cursor or a limit out of range is refused', async () => {
     for (const query of ['cursor=abc', 'cursor=WzFd', 'limit=0', 'limit=9999', 'limit=x', 'unknown=1'])
-      expect((await send('GET', `/v1/things?${query}`)).json()).toMatchObject({ code: 'invalid-request' });
+      expect((await send('GET', `/v1/things?${query}`)).json()).toMatchObject({ code: 'request-invalid' });
     expect((await send('GET', '/v1/things?limit=7')).json()).toMatchObject({ limit: 7 });
   });
 });
@@ -329,7 +329,7 @@ describe('Idempotency-Key', () => {
 
   it('must be short and visible', async () => {
     const answer = await send('POST', '/v1/things', good, idempotent('x'.repeat(256)));
-    expect(answer.json()).toMatchObject({ code: 'invalid-request', errors: [{ field: 'Idempotency-Key' }] });
+    expect(answer.json()).toMatchObject({ code: 'request-invalid', errors: [{ field: 'Idempotency-Key' }] });
   });
 
   it('keeps no answer in plain text', async () => {

@@ -9,7 +9,7 @@ export class MalformedJson extends DomainError {
 }
 
 export class InvalidRequest extends DomainError {
-  readonly code = 'invalid-request';
+  readonly code = 'request-invalid';
   readonly kind = 'invalid';
   constructor(
     override readonly errors: readonly FieldError[],

@@ -110,7 +110,7 @@ describe('POST /v1/tokens', () => {
   ])('refuses %j', async (body, field) => {
     const answer = await issue(body);
     const problem = answer.json<{ code: string; errors: { field: string }[] }>();
-    expect([answer.statusCode, problem.code]).toEqual([400, 'invalid-request']);
+    expect([answer.statusCode, problem.code]).toEqual([400, 'request-invalid']);
     expect(problem.errors.every((error) => error.field === field)).toBe(true);
   });
 
@@ -190,7 +190,7 @@ describe('POST /v1/tokens/revoke', () => {
     async (body) => {
       expect((await call('POST', '/v1/tokens/revoke', acme.key, body)).json()).toMatchObject({
         status: 400,
-        code: 'invalid-request',
+        code: 'request-invalid',
       });
     },
   );

@@ -24,6 +24,8 @@ export class AgentAccess {
   constructor(
     private readonly table: RouteTable,
     private readonly gate: TokenGate,
+    /** False while the control plane cannot tell this proxy of new agents. */
+    private readonly isCurrent: () => boolean = () => true,
   ) {}
 
   /** Undefined: not a path of an agent. Throws the problem to answer with when it may not go there. */
@@ -39,7 +41,8 @@ export class AgentAccess {
     if (token === undefined && !isOpen(req, path, upgrade)) throw new ProxyProblem('credential-missing');
     const claims = token === undefined ? undefined : await this.gate.claimsOf(token);
     const agent = this.table.agent(agentId);
-    if (!agent || agent.tenantId !== site.tenant.tenantId) throw new ProxyProblem('agent-not-found');
+    if (!agent) throw this.#unknown();
+    if (agent.tenantId !== site.tenant.tenantId) throw new ProxyProblem('agent-not-found');
     if (claims && !belongs(claims, agent)) throw new ProxyProblem('agent-not-found');
     return { agent: answering(agent), path, token };
   }
@@ -54,9 +57,15 @@ export class AgentAccess {
 
   /** The agent a token is for, at this tenant. */
   agentOf(claims: MemberClaims, site: Site): AgentRoute {
+    if (claims.tid !== site.tenant.tenantId) throw new ProxyProblem('agent-not-found');
     const agent = this.table.agentOfWorkspace(claims.tid, claims.wid);
-    if (!agent || claims.tid !== site.tenant.tenantId) throw new ProxyProblem('agent-not-found');
+    if (!agent) throw this.#unknown();
     return agent;
+  }
+
+  /** An agent that was made a moment ago is no stranger: while the feed is down, nobody here can tell them apart. */
+  #unknown(): ProxyProblem {
+    return new ProxyProblem(this.isCurrent() ? 'agent-not-found' : 'routes-behind');
   }
 }
 
