@@ -94,7 +94,7 @@ describe.skipIf(!parts.docker)('a dedicated gateway in its container', () => {
     const { address } = rows[0]!;
     const [name] = Object.keys((await container.inspect()).NetworkSettings.Networks);
     const network = await docker.getNetwork(name!).inspect();
-    const bridge = (network.IPAM?.Config?.[0] as { Gateway: string }).Gateway;
+    const bridge = (network.IPAM!.Config![0] as { Gateway: string }).Gateway;
     const controlPlane = Number(new URL(stack.file.controlPlane.url).port);
     const broker = Number(
       (JSON.parse(await readFile(join(stack.dataDir, 'ports.json'), 'utf8')) as { broker: number }).broker,

@@ -41,6 +41,14 @@ describe('applyFrame', () => {
     expect(run(accepted, delta('The ', 2), delta('who', 3))).toMatchObject({ status: 'streaming', answer: 'The who' });
   });
 
+  it('begins an answer again when its gateway did', () => {
+    const reset: ServerFrame = { type: 'response', task: 't1', seq: 4, delta: '', reset: true };
+    expect(run(accepted, delta('Half an ', 2), delta('ans', 3), reset, delta('The ', 5))).toMatchObject({
+      status: 'streaming',
+      answer: 'The ',
+    });
+  });
+
   it('takes the final text over what it collected', () => {
     expect(run(accepted, delta('Teh', 2), done)).toMatchObject({ status: 'done', answer: 'The whole' });
   });

@@ -95,6 +95,15 @@ export function applyFrame(exchanges: readonly Exchange[], frame: ServerFrame): 
         (e) => ({ ...e, task: frame.task, status: e.status === 'sending' ? 'accepted' : e.status }),
       );
     case 'response':
+      // The gateway died in the middle and begins the answer again: what was shown of it is void.
+      if (frame.reset) {
+        return ofOpenTask(exchanges, frame.task, (e) => ({
+          ...e,
+          answer: frame.delta,
+          status: 'streaming',
+          headless: false,
+        }));
+      }
       return ofOpenTask(exchanges, frame.task, (e) =>
         e.headless ? e : { ...e, answer: e.answer + frame.delta, status: 'streaming', tool: null },
       );

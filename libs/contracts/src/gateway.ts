@@ -73,7 +73,12 @@ export interface GatewayStatus {
   readonly generation: number;
   readonly fence: number;
   readonly version: string;
-  readonly agents: readonly { readonly agentId: string; readonly open: boolean; readonly activeTasks: number; readonly sockets: number }[];
+  readonly agents: readonly {
+    readonly agentId: string;
+    readonly open: boolean;
+    readonly activeTasks: number;
+    readonly sockets: number;
+  }[];
 }
 
 export interface ConfigApplied {

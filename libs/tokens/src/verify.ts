@@ -32,7 +32,10 @@ function isMemberClaims(claims: Record<string, unknown>): boolean {
 }
 
 /** Verifies member tokens against a key set; knows nothing of revocation, which is the caller's. */
-export function createMemberTokenVerifier(issuer: string, jwks: { keys: readonly Record<string, unknown>[] }): MemberTokenVerifier {
+export function createMemberTokenVerifier(
+  issuer: string,
+  jwks: { keys: readonly Record<string, unknown>[] },
+): MemberTokenVerifier {
   const keys = createLocalJWKSet(jwks as unknown as JSONWebKeySet);
   return {
     async verify(token, now = new Date()) {
