@@ -13,6 +13,7 @@ const allowed = {
   'drivers/core': ['kernel'],
   'drivers/docker': ['kernel', 'drivers/core'],
   'drivers/process': ['kernel', 'drivers/core'],
+  'drivers/local': ['kernel', 'drivers/core', 'drivers/docker', 'drivers/process'],
   'runtimes/core': ['kernel', 'contracts'],
   'runtimes/wirebot': ['kernel', 'contracts', 'trust', 'runtimes/core'],
   routing: ['kernel', 'contracts'],

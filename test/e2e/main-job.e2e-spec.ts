@@ -5,16 +5,23 @@ import { Api } from '../support/api.js';
 import { chat, ChatSocket, http, session } from '../support/chat.js';
 import { type Model, PLATFORM_KEY, startModel } from '../support/model.js';
 import { otherTenant } from '../support/other-tenant.js';
-import { drivers, TestStack } from '../support/stack.js';
+import { drivers, parts, TestStack } from '../support/stack.js';
 
-describe.each(drivers)('the main job on the %s driver', (driver) => {
+/** Both stores of queues and counters; Redis once is enough, it knows nothing of drivers. */
+const variants = [
+  ...drivers.map((driver) => ({ driver, store: 'PostgreSQL' })),
+  ...(parts.redis ? [{ driver: 'process' as const, store: 'Redis' }] : []),
+];
+
+describe.each(variants)('the main job on the $driver driver with queues on $store', ({ driver, store }) => {
   let model: Model;
   let stack: TestStack;
   let api: Api;
 
   beforeAll(async () => {
     model = await startModel();
-    stack = await TestStack.start({ driver, env: model.env });
+    const redis: Record<string, string> = store === 'Redis' ? { REDIS_URL: parts.redis! } : {};
+    stack = await TestStack.start({ driver, env: { ...model.env, ...redis } });
     api = new Api(stack.file);
   });
 
@@ -77,6 +84,11 @@ describe.each(drivers)('the main job on the %s driver', (driver) => {
     ];
     expect(answers[1]).toEqual(answers[0]);
     expect(model.api.requests.length).toBe(before + 1);
+  });
+
+  it('runs its queues and counters on that store', async () => {
+    const ready = (await (await fetch(`${stack.file.controlPlane.url}/ready`)).json()) as { coordination: string };
+    expect(ready.coordination).toBe(store === 'Redis' ? 'redis' : 'postgres');
   });
 
   it('reaches the model only through the broker, with a key that no gateway holds', async () => {

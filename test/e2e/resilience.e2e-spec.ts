@@ -1,3 +1,4 @@
+import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { randomUUID } from 'node:crypto';
 import { delay } from '#libs/kernel';
@@ -5,7 +6,7 @@ import { Api } from '../support/api.js';
 import { chat, ChatSocket, http, session } from '../support/chat.js';
 import { killGateway, runningGateways } from '../support/gateways.js';
 import { type Model, startModel } from '../support/model.js';
-import { drivers, TestStack } from '../support/stack.js';
+import { drivers, parts, TestStack } from '../support/stack.js';
 
 describe.each(drivers)('what survives on the %s driver', (driver) => {
   let model: Model;
@@ -128,4 +129,25 @@ describe.each(drivers)('what survives on the %s driver', (driver) => {
       }
     }
   }
+});
+
+describe.skipIf(!parts.redis)('Redis', () => {
+  it('may be emptied at any moment: operations finish, members and routes stay', async () => {
+    const stack = await TestStack.start({ driver: 'process', env: { REDIS_URL: parts.redis! } });
+    const redis = new Redis(parts.redis!);
+    try {
+      const api = new Api(stack.file);
+      const changes = [];
+      for (const name of ['a', 'b', 'c', 'd']) {
+        changes.push((await api.put(name, name === 'd' ? 'sovereign' : 'freewire')).body.operation!);
+        await redis.flushall();
+      }
+      for (const change of changes) expect(await api.finished(change.id)).toMatchObject({ status: 'succeeded' });
+      await redis.flushall();
+      expect((await chat(await api.token('a'), 'still there?')).text.length).toBeGreaterThan(0);
+    } finally {
+      await redis.quit();
+      await stack.dispose();
+    }
+  });
 });

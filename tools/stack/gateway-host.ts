@@ -1,8 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { defaultSecretsRoot, type GatewayDriver } from '#libs/drivers/core';
-import { DockerDriver } from '#libs/drivers/docker';
-import { ProcessDriver } from '#libs/drivers/process';
+import { createLocalDriver } from '#libs/drivers/local';
 import { deadline } from '#libs/kernel';
 import Docker from 'dockerode';
 import { findEngine, type OwnEngine, startEngine, stopEngine } from '../docker/engine.js';
@@ -14,9 +13,6 @@ import type { GatewayPorts } from './ports.js';
 import type { HostRecord } from './run-file.js';
 import { StackError } from './stack-error.js';
 
-/** Gateways run as this user in containers: one that owns nothing on a usual host; without root only the own user can be given folders. */
-const CONTAINER_USER =
-  process.getuid?.() === 0 ? { uid: 10_001, gid: 10_001 } : { uid: process.getuid!(), gid: process.getgid!() };
 const STOP = { graceSeconds: 25, perCall: 60_000, all: 120_000 } as const;
 const DEVELOPMENT_ONLY =
   'Gateways run as plain processes of this user, without isolation from each other or from the platform: for development only.';
@@ -102,23 +98,20 @@ export async function gatewayImage(
   });
 }
 
-/** The driver as the control plane builds it: same names, same folders. */
-export async function driverFor(
+/** The driver as the control plane builds it. */
+export const driverFor = (
   host: HostRecord,
   instance: string,
   paths: StackPaths,
   ports: GatewayPorts,
-): Promise<GatewayDriver> {
-  const places = {
+): Promise<GatewayDriver> =>
+  createLocalDriver({
+    driver: host.driver,
     instance,
-    stateRoot: paths.gateways,
-    secretsRoot: await defaultSecretsRoot(instance),
-    allowSecretsOnDisk: true,
-  };
-  return host.driver === 'docker'
-    ? new DockerDriver({ ...places, socketPath: host.socketPath, ports, user: CONTAINER_USER })
-    : new ProcessDriver({ ...places, runRoot: paths.gatewayRuns, nodePath: process.execPath });
-}
+    dataDir: paths.dataDir,
+    dockerSocket: host.driver === 'docker' ? host.socketPath : undefined,
+    ports,
+  });
 
 /** Stops every running gateway of this instance side by side; their state and places stay. Answers how many. */
 export async function stopGateways(driver: GatewayDriver): Promise<number> {
