@@ -67,6 +67,8 @@ export function controlPlaneEnvironment(facts: StackFacts, env: Environment): Re
     ...(facts.redisUrl ? { REDIS_URL: facts.redisUrl } : {}),
     WIREBOT_DRIVER: facts.host.driver,
     WIREBOT_INSTANCE: facts.instance,
+    // The same at every start: what a killed control plane held is then free at once instead of when its leases end.
+    WIREBOT_NODE_NAME: `local-${facts.instance}`,
     ...(facts.host.socketPath ? { WIREBOT_DOCKER_SOCKET: facts.host.socketPath } : {}),
     WIREBOT_GATEWAY_IMAGE: facts.host.image,
     WIREBOT_GATEWAY_PORTS: `${facts.gatewayPorts.from}-${facts.gatewayPorts.to}`,

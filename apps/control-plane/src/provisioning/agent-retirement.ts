@@ -65,6 +65,7 @@ export class AgentRetirement {
       const message = 'Out of service on request; its data is kept.';
       const condition = { type: 'Ready', status: false, reason: 'inactive', message };
       const data = { observedGeneration: agent.generation, failures: 0 };
+      await this.operations.progress(tx, agent.id, 'release');
       if (own) await this.resources.wantGateway(tx, own.id, 'stopped');
       await this.resources.changeAgent(tx, agent, { phase: 'inactive', condition, data });
       await this.operations.succeed(tx, agent.id, agent.generation, { agentId: agent.id });

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { ControlPlaneConfig } from '#libs/config';
-import type { Lease } from '#libs/database';
+import { type Lease, Prisma } from '#libs/database';
 import {
   DriverError,
   type GatewayAddress,
@@ -28,6 +28,8 @@ const DETACH_DRAIN_MS = 5_000;
 const STOP_GRACE_SECONDS = 25;
 /** A ready gateway is looked at this often even when nobody says anything: events of the engine can get lost. */
 const RECHECK_MS = 15_000;
+/** A gateway that ended this often without a steady time in between is started again only after a pause. */
+const PROMPT_RESTARTS = 3;
 /** While starting: how often and how long one pass asks before it lets others work. */
 const PROBE_EVERY_MS = 20;
 const PROBE_FOR_MS = 2_000;
@@ -95,7 +97,8 @@ export class GatewayReconciler {
     if (gateway.phase === 'ready' || gateway.phase === 'starting') {
       const condition = this.#stoppedCondition(state);
       await this.#save(gateway, lease, { phase: 'creating', condition, data: { failures: { increment: 1 } } });
-      return again;
+      // The first restarts are at once; one that keeps ending gets longer and longer pauses.
+      return gateway.failures < PROMPT_RESTARTS ? again : waitFor(backoff(gateway.failures, 500, 15_000));
     }
     if (gateway.phase !== 'creating') {
       await this.#save(gateway, lease, { phase: 'creating' });
@@ -122,6 +125,8 @@ export class GatewayReconciler {
       await this.#ready(gateway, address, lease, applied ? BigInt(status.generation) : undefined);
       return again;
     }
+    const steady = this.clock.now().getTime() - gateway.phaseSince.getTime() >= RECHECK_MS;
+    if (steady && gateway.failures > 0) await this.#save(gateway, lease, { data: { failures: 0 } });
     return waitFor(RECHECK_MS);
   }
 
@@ -142,7 +147,7 @@ export class GatewayReconciler {
     const observedConfig = known ?? gateway.observedConfig;
     const waiting = await this.resources.asGateway(lease, async (tx) => {
       const condition = { type: 'Ready', status: true, reason: 'serving', message: 'The gateway answers.' };
-      const data = { address: { ...address }, observedGeneration: gateway.generation, observedConfig, failures: 0 };
+      const data = { address: { ...address }, observedGeneration: gateway.generation, observedConfig };
       await this.resources.changeGateway(tx, gateway, { phase: 'ready', condition, data });
       return this.resources.agentsWaitingFor(tx, gateway.id);
     });
@@ -192,7 +197,7 @@ export class GatewayReconciler {
     }
     await this.driver.remove(gateway.id, signal);
     await this.driver.destroyState(gateway.id, signal);
-    await this.#settle(gateway, lease, { phase: 'deleted', data: { port: null, address: undefined, failures: 0 } });
+    await this.#settle(gateway, lease, { phase: 'deleted', data: { port: null, address: Prisma.DbNull, failures: 0 } });
     return settled;
   }
 

@@ -1,0 +1,70 @@
+// How long until a new member's agent answers, against what the same gateway takes with nothing around it.
+// Usage: node test/bench/run.mjs provisioning [--runs 10] [--driver docker|process]
+import { setTimeout as delay } from 'node:timers/promises';
+import { option } from './support/arguments.mjs';
+import { bareGateway } from './support/bare-gateway.mjs';
+import { withCleanup } from './support/cleanup.mjs';
+import { begin, median, printStatistics } from './support/report.mjs';
+import { firstAnswer, Site } from './support/site.mjs';
+import { startStack } from './support/stack.mjs';
+
+const RUNS = Number(option('runs', 10));
+/** Between two measurements: what the one before set off (route publication, audit, checkpoints) has ended by then. */
+const PAUSE = 700;
+
+await withCleanup(async (defer) => {
+  const stack = await startStack(defer, option('driver', undefined));
+  const site = new Site(stack.file);
+  const report = begin(`Provisioning (${stack.file.driver} driver, embedded PostgreSQL)`);
+  let turnedAway = 0;
+
+  /** From the API call to the operation's end, and to the first answer of the agent through the proxy. */
+  const member = (tier) => async (round) => {
+    const name = `bench-${tier}-${round}`;
+    const began = performance.now();
+    const { accepted, succeeded } = await site.provision(name, tier);
+    turnedAway += await firstAnswer(await site.token(name));
+    const answered = performance.now();
+    return { accepted: accepted - began, succeeded: succeeded - began, answered: answered - began };
+  };
+  const shared = member('wire');
+  const dedicated = member('sovereign');
+  // Starts the tenant's shared gateway; nobody's figures.
+  const newCell = await shared('first');
+  await dedicated('first');
+  const bare = await bareGateway(defer, stack);
+  await bare(0);
+
+  const lanes = [
+    [shared, []],
+    [dedicated, []],
+    [bare, []],
+  ];
+  for (let round = 1; round <= RUNS; round += 1) {
+    for (let turn = 0; turn < lanes.length; turn += 1) {
+      const [measure, samples] = lanes[(round + turn) % lanes.length];
+      await delay(PAUSE);
+      samples.push(await measure(round));
+    }
+  }
+  report();
+
+  const [s, d, b] = lanes.map(([, samples]) => (part) => samples.map((sample) => sample[part]));
+  printStatistics('ms', [
+    ['shared: accepted', s('accepted')],
+    ['shared: operation succeeded', s('succeeded')],
+    ['shared: first answer', s('answered')],
+    ['dedicated: accepted', d('accepted')],
+    ['dedicated: operation succeeded', d('succeeded')],
+    ['dedicated: first answer', d('answered')],
+    ['floor: create', b('create')],
+    ['floor: start', b('start')],
+    ['floor: boot until /health', b('boot')],
+    ['floor: whole', b('whole')],
+  ]);
+  const pairs = d('answered').map((value, index) => value / b('whole')[index]);
+  console.log(`first shared member (new gateway): ${newCell.answered.toFixed(0)} ms`);
+  console.log(`dedicated / floor: ${(median(d('answered')) / median(b('whole'))).toFixed(2)} (medians),`);
+  console.log(`                   ${median(pairs).toFixed(2)} (median of the ratios of a round)`);
+  console.log(`first requests turned away after "succeeded": ${turnedAway}`);
+});
