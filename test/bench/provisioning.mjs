@@ -49,7 +49,11 @@ await withCleanup(async (defer) => {
   }
   report();
 
-  const [s, d, b] = lanes.map(([, samples]) => (part) => samples.map((sample) => sample[part]));
+  const [s, d, b] = lanes.map(
+    ([, samples]) =>
+      (part) =>
+        samples.map((sample) => sample[part]),
+  );
   printStatistics('ms', [
     ['shared: accepted', s('accepted')],
     ['shared: operation succeeded', s('succeeded')],

@@ -25,7 +25,7 @@ async function bareContainer(defer, { host, instance }) {
   const { containerOptions } = await import(built('libs', 'drivers', 'docker', 'src', 'container-spec.js'));
   const { parseSubnet, slotAddress } = await import(built('libs', 'drivers', 'docker', 'src', 'subnets.js'));
   const docker = new Docker({ socketPath: host.socketPath });
-  const state = await mkdtemp(join(tmpdir(), 'wb-bench-floor-'));
+  const state = await mkdtemp(join(tmpdir(), 'bench-floor-'));
   const secretsRoot = await defaultSecretsRoot(INSTANCE);
   const user = { uid: 10_001, gid: 10_001 };
   const places = { instance: INSTANCE, stateRoot: state, secretsRoot, ports: PORTS, user };
@@ -40,7 +40,9 @@ async function bareContainer(defer, { host, instance }) {
   await driver.prepare(soon());
   const subnet = parseSubnet((await docker.getNetwork(network).inspect()).IPAM.Config[0].Subnet);
   const image = await imageOf(docker, instance);
-  const { cpus, memoryMb, pids } = TIER_TEMPLATES.network.tiers.find(({ placement }) => placement === 'dedicated').resources;
+  const { cpus, memoryMb, pids } = TIER_TEMPLATES.network.tiers.find(
+    ({ placement }) => placement === 'dedicated',
+  ).resources;
 
   return async (round) => {
     const id = `gw_floor${round}`;
@@ -54,7 +56,14 @@ async function bareContainer(defer, { host, instance }) {
     await writeSecretsDirectory(folders.secretsDirectory, SECRETS, user);
     const began = performance.now();
     const container = await docker.createContainer(
-      containerOptions(spec, { name: `wirebot-${INSTANCE}-${id}`, instance: INSTANCE, network, address, user, ...folders }),
+      containerOptions(spec, {
+        name: `wirebot-${INSTANCE}-${id}`,
+        instance: INSTANCE,
+        network,
+        address,
+        user,
+        ...folders,
+      }),
     );
     const created = performance.now();
     await container.start();
@@ -73,7 +82,7 @@ async function imageOf(docker, instance) {
 }
 
 async function bareProcess(defer) {
-  const folder = await mkdtemp(join(tmpdir(), 'wb-bench-floor-'));
+  const folder = await mkdtemp(join(tmpdir(), 'bench-floor-'));
   defer(() => rm(folder, { recursive: true, force: true }));
   return async (round) => {
     const [state, secrets] = [join(folder, `state-${round}`), join(folder, `secrets-${round}`)];

@@ -41,7 +41,9 @@ const load = () =>
 
 /** Prints what the figures depend on, and answers a function that prints the load again at the end. */
 export function begin(title) {
-  console.log(`\n# ${title}\n${new Date().toISOString().slice(0, 16)}Z, ${cpus().length} cores, Node ${process.version}`);
+  console.log(
+    `\n# ${title}\n${new Date().toISOString().slice(0, 16)}Z, ${cpus().length} cores, Node ${process.version}`,
+  );
   console.log(`load before: ${load()}`);
   return () => console.log(`load after:  ${load()}`);
 }

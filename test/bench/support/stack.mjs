@@ -15,7 +15,7 @@ const MODEL_KEY = 'benchmark-key';
  */
 export async function startStack(defer, driver) {
   const modelUrl = await startModel(defer, MODEL_KEY);
-  const dataDir = await mkdtemp(join(tmpdir(), 'wb-bench-'));
+  const dataDir = await mkdtemp(join(tmpdir(), 'bench-stack-'));
   const env = {
     PATH: process.env.PATH,
     HOME: process.env.HOME,
