@@ -22,10 +22,10 @@ await withCleanup(async (defer) => {
   const member = (tier) => async (round) => {
     const name = `bench-${tier}-${round}`;
     const began = performance.now();
-    const { accepted, succeeded } = await site.provision(name, tier);
+    const { accepted, succeeded, steps } = await site.provision(name, tier);
     turnedAway += await firstAnswer(await site.token(name));
     const answered = performance.now();
-    return { accepted: accepted - began, succeeded: succeeded - began, answered: answered - began };
+    return { accepted: accepted - began, succeeded: succeeded - began, answered: answered - began, steps };
   };
   const shared = member('wire');
   const dedicated = member('sovereign');
@@ -66,9 +66,20 @@ await withCleanup(async (defer) => {
     ['floor: boot until /health', b('boot')],
     ['floor: whole', b('whole')],
   ]);
-  const pairs = d('answered').map((value, index) => value / b('whole')[index]);
+  printStatistics('dedicated: steps of the operation (ms)', stepRows(d('steps')));
+  /** Of what ran side by side in one round: a load that comes and goes hits both. */
+  const ratio = (part) => {
+    const rounds = d(part).map((value, index) => value / b('whole')[index]);
+    return `${(median(d(part)) / median(b('whole'))).toFixed(2)} of medians, ${median(rounds).toFixed(2)} median of rounds`;
+  };
   console.log(`first shared member (new gateway): ${newCell.answered.toFixed(0)} ms`);
-  console.log(`dedicated / floor: ${(median(d('answered')) / median(b('whole'))).toFixed(2)} (medians),`);
-  console.log(`                   ${median(pairs).toFixed(2)} (median of the ratios of a round)`);
+  console.log(`dedicated / floor until the operation has succeeded: ${ratio('succeeded')}`);
+  console.log(`dedicated / floor until the first answer:            ${ratio('answered')}`);
   console.log(`first requests turned away after "succeeded": ${turnedAway}`);
 });
+
+function stepRows(operations) {
+  const duration = ({ startedAt, finishedAt }) => new Date(finishedAt) - new Date(startedAt);
+  const timed = operations.map((steps) => steps.filter((step) => step.startedAt && step.finishedAt));
+  return timed[0].map(({ name }) => [name, timed.map((steps) => duration(steps.find((step) => step.name === name)))]);
+}

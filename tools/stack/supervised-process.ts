@@ -21,7 +21,7 @@ interface Watcher {
 }
 
 /** Milliseconds. A process that lived that long starts over with a short wait. */
-const RESTART = { base: 500, cap: 30_000, settled: 2_000 } as const;
+const RESTART = { base: 250, cap: 3_000, settled: 2_000 } as const;
 
 /** One part of the stack as a child process. After `superviseUntil` it is started again whenever it ends. */
 export class SupervisedProcess {

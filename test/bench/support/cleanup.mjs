@@ -15,7 +15,7 @@ export async function withCleanup(work) {
     console.error(error);
     process.exitCode = 1;
   }
-  for (const undo of deferred.reverse()) {
+  for (const undo of deferred.toReversed()) {
     try {
       await undo();
     } catch (error) {

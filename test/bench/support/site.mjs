@@ -15,9 +15,9 @@ export class Site {
     const member = { email: `${name}@example.com`, name, tier };
     const { operation } = await this.#json('PUT', `/v1/members/${name}`, member);
     const accepted = performance.now();
-    const status = await this.#follow(operation.id);
-    if (status !== 'succeeded') throw new Error(`provisioning ${name} ended as ${status}`);
-    return { accepted, succeeded: performance.now() };
+    const { status, steps, error } = await this.#follow(operation.id);
+    if (status !== 'succeeded') throw new Error(`provisioning ${name} ended as ${status}: ${JSON.stringify(error)}`);
+    return { accepted, succeeded: performance.now(), steps };
   }
 
   token(name) {
@@ -30,9 +30,9 @@ export class Site {
     for await (const chunk of response.body.pipeThrough(new TextDecoderStream())) {
       text += chunk;
       const done = /event: done\ndata: (.*)\n\n/.exec(text);
-      if (done) return JSON.parse(done[1]).status;
+      if (done) return JSON.parse(done[1]);
     }
-    return (await this.#json('GET', `/v1/operations/${id}`)).status;
+    return this.#json('GET', `/v1/operations/${id}`);
   }
 
   async #json(method, path, body) {
