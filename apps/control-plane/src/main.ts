@@ -26,8 +26,8 @@ const CONSOLE_HEADERS = {
 async function serveConsole(app: NestFastifyApplication): Promise<void> {
   const root = fileURLToPath(new URL('../../admin/public/', import.meta.url));
   if (!existsSync(root)) return;
-  const setHeaders = (response: { setHeader(name: string, value: string): void }): void => {
-    for (const [name, value] of Object.entries(CONSOLE_HEADERS)) response.setHeader(name, value);
+  const setHeaders = (reply: { header(name: string, value: string): unknown }): void => {
+    for (const [name, value] of Object.entries(CONSOLE_HEADERS)) reply.header(name, value);
   };
   await app.register(fastifyStatic as never, { root, prefix: '/admin/', redirect: true, setHeaders } as never);
 }

@@ -103,7 +103,7 @@ async function bareProcess(defer) {
     const child = spawn(process.execPath, [...GATEWAY_FLAGS, BUNDLE], { env, stdio: 'ignore' });
     const started = performance.now();
     try {
-      const healthy = await healthyAt(`http://127.0.0.1:${port}/health`);
+      const healthy = await healthyAt(`http://127.0.0.1:${port}/health`, child);
       return { create: 0, start: started - began, boot: healthy - started, whole: healthy - began };
     } finally {
       await end(child);

@@ -24,8 +24,8 @@ export async function freePort() {
   return port;
 }
 
-/** Resolves with the time when `url` first answered 200. */
-export async function healthyAt(url, limit = 30_000) {
+/** Resolves with the time when `url` first answered 200; gives up at once when the process that should answer ends. */
+export async function healthyAt(url, child, limit = 30_000) {
   const end = performance.now() + limit;
   for (;;) {
     const ok = await fetch(url, { signal: AbortSignal.timeout(1_000) }).then(
@@ -33,6 +33,7 @@ export async function healthyAt(url, limit = 30_000) {
       () => false,
     );
     if (ok) return performance.now();
+    if (child && child.exitCode !== null) throw new Error(`the process ended with ${child.exitCode}`);
     if (performance.now() > end) throw new Error(`${url} did not answer within ${limit / 1000} s`);
     await delay(HEALTH_EVERY);
   }

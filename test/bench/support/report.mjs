@@ -31,7 +31,7 @@ export function printTable(head, rows) {
   const line = (cells) =>
     `| ${cells.map((cell, column) => (column === 0 ? cell.padEnd(widths[0]) : cell.padStart(widths[column]))).join(' | ')} |`;
   const rule = widths.map((width, column) => (column === 0 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`));
-  console.log(['', line(head), `| ${rule.join(' | ')} |`, ...rows.map(line), ''].join('\n'));
+  console.log(['', line(head), `| ${rule.join(' | ')} |`, ...rows.map(line)].join('\n'));
 }
 
 const load = () =>
