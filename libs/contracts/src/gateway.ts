@@ -53,6 +53,9 @@ export const GATEWAY_ENVIRONMENT = [
   'WIREBOT_CONTROL_PORT',
 ] as const;
 
+/** Response header of a gateway's problem documents with their code; the proxy reads and removes it. */
+export const PROBLEM_HEADER = 'x-wirebot-problem';
+
 /**
  * Control API, on its own listener (`WIREBOT_CONTROL_PORT`), `Authorization: Bearer <control credential>` on every call.
  *

@@ -104,6 +104,11 @@ export class Gateway {
     return this.#verifier.verify(token, this.#parts.clock.now());
   }
 
+  /** True when this agent is attached here; while there is no configuration nobody can say, and the client may try. */
+  serves(agentId: string): boolean {
+    return !this.#config || this.#config.agents.some((agent) => agent.agentId === agentId);
+  }
+
   /** The agent a token speaks for; `agentId` is what the address named. A stranger's agent is `agent-not-found`. */
   agentOf(claims: MemberClaims, agentId: string | undefined): Agent {
     const agent = this.#byWorkspace.get(claims.wid);

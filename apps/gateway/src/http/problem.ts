@@ -1,4 +1,5 @@
 import { DomainError, statusOf, toProblem } from '#libs/kernel';
+import { PROBLEM_HEADER } from '#libs/contracts';
 import type { Logger } from '#libs/telemetry';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { BodyTooLarge, RequestInvalid, RouteNotFound } from '../errors.js';
@@ -26,6 +27,8 @@ function translate(error: unknown, limit: number): unknown {
 
 export function sendProblem(reply: FastifyReply, error: unknown, instance: string): FastifyReply {
   const problem = toProblem(error, instance);
+  // The proxy decides by the code without reading bodies: an agent that is not here means that its route is old.
+  void reply.header(PROBLEM_HEADER, problem.code);
   if (error instanceof DomainError && error.retryAfter !== undefined)
     void reply.header('retry-after', String(error.retryAfter));
   if (error instanceof DomainError && error.kind === 'unauthenticated') void reply.header('www-authenticate', 'Bearer');

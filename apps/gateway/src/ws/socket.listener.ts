@@ -1,9 +1,9 @@
-import { BEARER_PROTOCOL_PREFIX, CHAT_LIMITS, CHAT_PROTOCOL } from '#libs/contracts';
+import { BEARER_PROTOCOL_PREFIX, CHAT_LIMITS, CHAT_PROTOCOL, PROBLEM_HEADER } from '#libs/contracts';
 import { statusOf, toProblem } from '#libs/kernel';
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
-import { RouteNotFound } from '../errors.js';
+import { AgentNotFound, RouteNotFound } from '../errors.js';
 import { ChatSocket, type SocketParts } from './chat-socket.js';
 
 const PATH = /^(?:\/a\/([A-Za-z0-9_-]{1,64}))?\/ws$/;
@@ -36,6 +36,8 @@ export class SocketListener {
     socket.on('error', (error) => this.parts.logger.debug({ err: error }, 'upgrade failed'));
     const path = PATH.exec((request.url ?? '').split('?')[0]!);
     if (!path) return refuseUpgrade(socket, new RouteNotFound());
+    // Before a socket exists a proxy with an old route can still send the client to the right gateway.
+    if (path[1] !== undefined && !this.parts.gateway.serves(path[1])) return refuseUpgrade(socket, new AgentNotFound());
     this.#server.handleUpgrade(request, socket, head, (accepted) => {
       const chat = new ChatSocket(accepted, request, path[1], tokenOf(request), this.parts);
       this.#sockets.add(chat);
@@ -56,10 +58,10 @@ function tokenOf(request: IncomingMessage): string | undefined {
   return header ?? protocol?.slice(BEARER_PROTOCOL_PREFIX.length);
 }
 
-function refuseUpgrade(socket: Duplex, error: RouteNotFound): void {
+function refuseUpgrade(socket: Duplex, error: RouteNotFound | AgentNotFound): void {
   const body = JSON.stringify(toProblem(error));
   socket.end(
     `HTTP/1.1 ${statusOf(error.kind)} Not Found\r\nConnection: close\r\nContent-Type: application/problem+json\r\n` +
-      `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+      `${PROBLEM_HEADER}: ${error.code}\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
   );
 }

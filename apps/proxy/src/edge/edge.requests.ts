@@ -2,7 +2,7 @@ import type { RouteTable } from '#libs/routing';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { forward } from '../http/forward.js';
 import type { ForwardFault } from '../http/forward-fault.js';
-import { hostOf } from '../http/headers.js';
+import { hostOf, isMisrouted } from '../http/headers.js';
 import { sendProblem } from '../http/problem.js';
 import { checkFraming, type Target, targetOf } from '../http/request-check.js';
 import { nextRequestId } from '../http/request-id.js';
@@ -104,6 +104,11 @@ export class EdgeRequests {
       headersTimeout: TIMES.gatewayHeaders,
       bodyTimeout: TIMES.bodySilence,
       answerHeaders: { 'x-request-id': requestId },
+      onAnswer: (status, headers) => {
+        if (!isMisrouted(status, headers)) return false;
+        this.#refuse(req, res, new ProxyProblem('agent-moving'), requestId);
+        return true;
+      },
       onEnd: (fault, cause) => this.#ended(req, res, access, requestId, fault, cause),
     });
   }

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { ForwardFault } from '../http/forward-fault.js';
-import { hostOf } from '../http/headers.js';
+import { hostOf, isMisrouted } from '../http/headers.js';
 import { sendProblemOnSocket } from '../http/problem.js';
 import { checkFraming, type Target, targetOf } from '../http/request-check.js';
 import { nextRequestId } from '../http/request-id.js';
@@ -80,7 +80,10 @@ export class EdgeUpgrades {
         socket.off('close', cancel);
         this.#join(socket, upstream as Socket, answer, requestId);
       },
-      onDeclined: (status) => this.#declined(socket, status, requestId),
+      onDeclined: (status, headers) =>
+        isMisrouted(status, headers)
+          ? this.#refuse(socket, new ProxyProblem('agent-moving'), requestId)
+          : this.#declined(socket, status, requestId),
       onFault: (fault, cause) => this.#fault(socket, access, requestId, fault, cause),
     });
     socket.once('close', cancel);

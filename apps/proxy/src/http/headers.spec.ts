@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { describe, expect, it } from 'vitest';
-import { cleanResponseHeaders, hostOf, requestHeaders } from './headers.js';
+import { cleanResponseHeaders, hostOf, isMisrouted, requestHeaders } from './headers.js';
 
 const request = (pairs: [string, string][]): IncomingMessage =>
   ({
@@ -74,5 +74,18 @@ describe('hostOf', () => {
     [undefined, ''],
   ])('reads %s as %s', (value, host) => {
     expect(hostOf(value)).toBe(host);
+  });
+});
+
+describe('isMisrouted', () => {
+  it('knows a gateway that lacks the agent from every other 404', () => {
+    expect(isMisrouted(404, { 'x-wirebot-problem': 'agent-not-found' })).toBe(true);
+    expect(isMisrouted(404, { 'x-wirebot-problem': 'session-not-found' })).toBe(false);
+    expect(isMisrouted(404, {})).toBe(false);
+    expect(isMisrouted(200, { 'x-wirebot-problem': 'agent-not-found' })).toBe(false);
+  });
+
+  it('keeps the code header from clients', () => {
+    expect(cleanResponseHeaders({ 'x-wirebot-problem': 'session-not-found', etag: 'x' })).toEqual({ etag: 'x' });
   });
 });

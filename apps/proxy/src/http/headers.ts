@@ -1,3 +1,4 @@
+import { PROBLEM_HEADER } from '#libs/contracts';
 import type { IncomingMessage } from 'node:http';
 import type { IncomingHttpHeaders } from 'undici/types/header.js';
 
@@ -50,8 +51,16 @@ export function cleanResponseHeaders(headers: IncomingHttpHeaders): IncomingHttp
   for (const name of connectionNames(Array.isArray(connection) ? connection.join(',') : connection))
     delete headers[name];
   for (const name of HOP_BY_HOP) if (headers[name] !== undefined) delete headers[name];
+  delete headers[PROBLEM_HEADER];
   return headers;
 }
+
+/**
+ * True when a gateway says that it does not have the agent that our table says it has: the route is old (the agent has
+ * just moved and the news is under way), which is our trouble and not the client's.
+ */
+export const isMisrouted = (status: number, headers: IncomingHttpHeaders): boolean =>
+  status === 404 && headers[PROBLEM_HEADER] === 'agent-not-found';
 
 /** The Host header as tenants spell it: lower case, without port or trailing dot. */
 export function hostOf(value: string | undefined): string {
