@@ -1,13 +1,13 @@
 import { Injectable } from '@nestjs/common';
 import type { Lease, Tx } from '#libs/database';
-import { backoff } from '#libs/kernel';
+import { backoff, Clock } from '#libs/kernel';
 import { OperationsRepository } from '../operations/operations.repository.js';
 import { RoutePublisher } from '../routing/route-publisher.js';
 import { AgentMover } from './agent-mover.js';
 import { AgentRetirement } from './agent-retirement.js';
 import { conditionsOf } from './conditions.js';
 import { type Outcome, again, settled, waitFor } from './outcome.js';
-import { AGENT_PHASES, type AgentPhase, mayMove } from './phases.js';
+import { AGENT_PHASES, type AgentPhase, isOverdue, mayMove } from './phases.js';
 import { PlacementService } from './placement.service.js';
 import { LeaseLost, toFailure } from './provisioning.errors.js';
 import { type AgentRecord, ResourcesRepository } from './resources.repository.js';
@@ -27,6 +27,7 @@ export class AgentReconciler {
     private readonly mover: AgentMover,
     private readonly retirement: AgentRetirement,
     private readonly waker: Waker,
+    private readonly clock: Clock,
   ) {}
 
   async reconcile(lease: Lease, signal: AbortSignal): Promise<number | null> {
@@ -42,11 +43,32 @@ export class AgentReconciler {
 
   async #guarded(agent: AgentRecord, lease: Lease, signal: AbortSignal): Promise<Outcome> {
     try {
+      if (agent.phase !== 'failed' && this.#isOverdue(agent)) return await this.#overdue(agent, lease);
       return await this.#step(agent, lease, signal);
     } catch (error) {
       if (error instanceof LeaseLost || signal.aborted) throw error;
       return this.#failed(agent, lease, error);
     }
+  }
+
+  #isOverdue(agent: AgentRecord): boolean {
+    return isOverdue(AGENT_PHASES, agent.phase as AgentPhase, agent.phaseSince, this.clock.now());
+  }
+
+  /** No phase lasts longer than the table allows: whoever asked is told why, and the work is taken up again. */
+  async #overdue(agent: AgentRecord, lease: Lease): Promise<Outcome> {
+    const seconds = AGENT_PHASES[agent.phase as AgentPhase].timeoutSeconds;
+    const gateways = [agent.targetGateway, agent.gateway].flatMap((row) => (row ? conditionsOf(row.conditions) : []));
+    const bad = gateways.find((condition) => condition.type === 'Ready' && !condition.status);
+    const code = bad?.reason ?? 'phase-timeout';
+    const message =
+      bad?.message ?? `The agent was ${agent.phase} for more than ${seconds} s. It is tried again by itself.`;
+    await this.resources.asAgent(lease, async (tx) => {
+      const condition = { type: 'Ready', status: false, reason: code, message };
+      await this.resources.changeAgent(tx, agent, { phase: 'failed', condition, data: { failures: { increment: 1 } } });
+      await this.operations.fail(tx, agent.id, code, message);
+    });
+    return again;
   }
 
   async #step(agent: AgentRecord, lease: Lease, signal: AbortSignal): Promise<Outcome> {

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { ControlPlaneConfig } from '#libs/config';
 import type { AgentConfig, GatewayConfig, GatewayKind } from '#libs/contracts';
-import { Database, type Prisma, type Tx } from '#libs/database';
+import { Database, type Prisma } from '#libs/database';
 import { effectiveMode, type TierLimits, type TrustMode } from '#libs/trust';
 import { GatewayCredentials } from '../secrets/gateway-credentials.js';
 
@@ -49,19 +49,22 @@ export class ConfigCompiler {
           brokerUrl,
           agents: agents.map((agent) => this.#agent(agent, tiers, gateway.kind)),
         },
-        secrets: this.secretsOf(gatewayId, agents),
+        secrets: this.#secretsOf(gatewayId, agents),
       };
     });
   }
 
-  /** The files of the gateway's secrets directory. */
-  secretsOf(gatewayId: string, agents: readonly { id: string }[]): Record<string, string> {
-    const brokers = agents.map((agent) => [`agents/${agent.id}`, this.credentials.broker(agent.id)] as const);
-    return { control: this.credentials.control(gatewayId), ...Object.fromEntries(brokers) };
+  /** The files of the gateway's secrets directory as the rows say now. */
+  async secrets(gatewayId: string): Promise<Record<string, string>> {
+    const agents = await this.database.system((tx) =>
+      tx.agent.findMany({ where: { attachedTo: gatewayId }, select: { id: true } }),
+    );
+    return this.#secretsOf(gatewayId, agents);
   }
 
-  async attachedAgents(tx: Tx, gatewayId: string): Promise<{ id: string }[]> {
-    return tx.agent.findMany({ where: { attachedTo: gatewayId }, select: { id: true } });
+  #secretsOf(gatewayId: string, agents: readonly { id: string }[]): Record<string, string> {
+    const brokers = agents.map((agent) => [`agents/${agent.id}`, this.credentials.broker(agent.id)] as const);
+    return { control: this.credentials.control(gatewayId), ...Object.fromEntries(brokers) };
   }
 
   #agent(agent: AttachedAgent, tiers: readonly TierRow[], kind: string): AgentConfig {

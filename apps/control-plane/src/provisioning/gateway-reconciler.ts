@@ -1,21 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import { ControlPlaneConfig } from '#libs/config';
 import { type Lease, Prisma } from '#libs/database';
-import {
-  DriverError,
-  type GatewayAddress,
-  GatewayDriver,
-  type GatewaySpec,
-  type GatewayState,
-} from '#libs/drivers/core';
-import { backoff, Clock, deadline, delay } from '#libs/kernel';
-import { type GatewayEndpoint, GatewayRuntime } from '#libs/runtimes/core';
-import type { TierResources } from '#libs/trust';
-import { HostsService } from '../fleet/hosts.service.js';
-import { GatewayCredentials } from '../secrets/gateway-credentials.js';
-import { ConfigCompiler } from './config-compiler.js';
+import { DriverError, type GatewayAddress, type GatewayState } from '#libs/drivers/core';
+import { backoff, Clock, deadline } from '#libs/kernel';
+import { conditionsOf } from './conditions.js';
+import { GatewayHost } from './gateway-host.js';
 import { type Outcome, again, settled, waitFor } from './outcome.js';
-import { type GatewayPhase } from './phases.js';
+import { GATEWAY_PHASES, type GatewayPhase, isOverdue } from './phases.js';
 import { PlacementService } from './placement.service.js';
 import { type Failure, LeaseLost, toFailure } from './provisioning.errors.js';
 import { type GatewayChanges, type GatewayRecord, ResourcesRepository } from './resources.repository.js';
@@ -23,16 +14,10 @@ import { Waker } from './waker.js';
 
 /** A driver or runtime call is given up after this long, in milliseconds. */
 const CALL_LIMIT = 45_000;
-/** How long a gateway may finish running tasks when agents are taken away from it, in milliseconds. */
-const DETACH_DRAIN_MS = 5_000;
-const STOP_GRACE_SECONDS = 25;
 /** A ready gateway is looked at this often even when nobody says anything: events of the engine can get lost. */
 const RECHECK_MS = 15_000;
 /** A gateway that ended this often without a steady time in between is started again only after a pause. */
 const PROMPT_RESTARTS = 3;
-/** While starting: how often and how long one pass asks before it lets others work. */
-const PROBE_EVERY_MS = 20;
-const PROBE_FOR_MS = 2_000;
 
 /** What a gateway that runs already still has to pass through: its process may have been started by a pass that died. */
 const TOWARDS_STARTING: Partial<Record<GatewayPhase, GatewayPhase>> = {
@@ -51,12 +36,8 @@ const TOWARDS_STARTING: Partial<Record<GatewayPhase, GatewayPhase>> = {
 export class GatewayReconciler {
   constructor(
     private readonly resources: ResourcesRepository,
-    private readonly driver: GatewayDriver,
-    private readonly runtime: GatewayRuntime,
-    private readonly compiler: ConfigCompiler,
+    private readonly host: GatewayHost,
     private readonly placement: PlacementService,
-    private readonly hosts: HostsService,
-    private readonly credentials: GatewayCredentials,
     private readonly config: ControlPlaneConfig,
     private readonly waker: Waker,
     private readonly clock: Clock,
@@ -75,6 +56,7 @@ export class GatewayReconciler {
 
   async #guarded(gateway: GatewayRecord, lease: Lease, signal: AbortSignal): Promise<Outcome> {
     try {
+      if (gateway.phase !== 'failed' && this.#isOverdue(gateway)) return await this.#overdue(gateway, lease);
       return await this.#step(gateway, lease, deadline(CALL_LIMIT, signal));
     } catch (error) {
       if (error instanceof LeaseLost || signal.aborted) throw error;
@@ -82,12 +64,30 @@ export class GatewayReconciler {
     }
   }
 
+  #isOverdue(gateway: GatewayRecord): boolean {
+    return isOverdue(GATEWAY_PHASES, gateway.phase as GatewayPhase, gateway.phaseSince, this.clock.now());
+  }
+
+  /** No phase lasts longer than the table allows: agents that wait are told why, and the work is taken up again. */
+  async #overdue(gateway: GatewayRecord, lease: Lease): Promise<Outcome> {
+    const seconds = GATEWAY_PHASES[gateway.phase as GatewayPhase].timeoutSeconds;
+    const bad = conditionsOf(gateway.conditions).find((condition) => condition.type === 'Ready' && !condition.status);
+    const text = `The gateway was ${gateway.phase} for more than ${seconds} s. It is tried again by itself.`;
+    const condition = {
+      type: 'Ready',
+      status: false,
+      reason: bad?.reason ?? 'phase-timeout',
+      message: bad?.message ?? text,
+    };
+    await this.#settle(gateway, lease, { phase: 'failed', condition, data: { failures: { increment: 1 } } });
+    return waitFor(backoff(gateway.failures, 1_000, 60_000));
+  }
+
   async #step(gateway: GatewayRecord, lease: Lease, signal: AbortSignal): Promise<Outcome> {
     if (gateway.phase === 'deleted') return settled;
     if (gateway.desiredState === 'deleted') return this.#delete(gateway, lease, signal);
     if (gateway.desiredState === 'stopped') return this.#stop(gateway, lease, signal);
-    await this.hosts.facts(signal);
-    const state = await this.driver.inspect(gateway.id, signal);
+    const state = await this.host.inspect(gateway.id, signal);
     const running = state.status === 'running' && state.generation === Number(gateway.generation);
     return running ? this.#serve(gateway, state.address, lease, signal) : this.#create(gateway, state, lease, signal);
   }
@@ -104,7 +104,7 @@ export class GatewayReconciler {
       await this.#save(gateway, lease, { phase: 'creating' });
       return again;
     }
-    await this.driver.ensure(await this.#spec(gateway), signal);
+    await this.host.start(gateway, signal);
     await this.#save(gateway, lease, { phase: 'starting' });
     return again;
   }
@@ -116,11 +116,10 @@ export class GatewayReconciler {
       await this.#save(gateway, lease, { phase: entry });
       return again;
     }
-    const endpoint = this.#endpoint(gateway, address);
-    const status = await this.#probe(endpoint, signal);
+    const status = await this.host.probe(gateway.id, address, signal);
     if (!status) return this.#notYet(gateway, lease);
     const applied = status.state !== 'unconfigured' && status.generation >= Number(gateway.configGeneration);
-    if (!applied) await this.#configure(gateway, endpoint, lease, signal);
+    if (!applied) gateway.observedConfig = await this.host.configure(gateway.id, address, lease.fence, signal);
     if (!applied || gateway.phase !== 'ready' || gateway.observedConfig < gateway.configGeneration) {
       await this.#ready(gateway, address, lease, applied ? BigInt(status.generation) : undefined);
       return again;
@@ -128,19 +127,6 @@ export class GatewayReconciler {
     const steady = this.clock.now().getTime() - gateway.phaseSince.getTime() >= RECHECK_MS;
     if (steady && gateway.failures > 0) await this.#save(gateway, lease, { data: { failures: 0 } });
     return waitFor(RECHECK_MS);
-  }
-
-  async #configure(
-    gateway: GatewayRecord,
-    endpoint: GatewayEndpoint,
-    lease: Lease,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const brokerUrl = await this.hosts.brokerUrl(signal);
-    const { config, secrets } = await this.compiler.compile(gateway.id, lease.fence, brokerUrl);
-    await this.driver.writeSecrets(gateway.id, secrets, signal);
-    const applied = await this.runtime.apply(endpoint, config, DETACH_DRAIN_MS, signal);
-    gateway.observedConfig = BigInt(applied.generation);
   }
 
   async #ready(gateway: GatewayRecord, address: GatewayAddress, lease: Lease, known?: bigint): Promise<void> {
@@ -168,7 +154,7 @@ export class GatewayReconciler {
     }
     if (age < this.config.gatewayStartSeconds * 1000) return waitFor(0);
     // It runs and never answers: a fresh one is the only cure; its state directory stays.
-    await this.driver.remove(gateway.id, deadline(CALL_LIMIT));
+    await this.host.remove(gateway.id, deadline(CALL_LIMIT));
     const message = `The gateway did not answer within ${this.config.gatewayStartSeconds} s of its start. Its log says why; it is started again.`;
     return this.#backOff(gateway, lease, { code: 'gateway-start-timeout', message, retryable: true });
   }
@@ -179,7 +165,7 @@ export class GatewayReconciler {
       await this.#save(gateway, lease, { phase: gateway.phase === 'pending' ? 'suspended' : 'draining' });
       return again;
     }
-    await this.driver.stop(gateway.id, STOP_GRACE_SECONDS, signal);
+    await this.host.stop(gateway.id, signal);
     const condition = {
       type: 'Ready',
       status: false,
@@ -195,8 +181,7 @@ export class GatewayReconciler {
       await this.#save(gateway, lease, { phase: 'deleting' });
       return again;
     }
-    await this.driver.remove(gateway.id, signal);
-    await this.driver.destroyState(gateway.id, signal);
+    await this.host.erase(gateway.id, signal);
     await this.#settle(gateway, lease, { phase: 'deleted', data: { port: null, address: Prisma.DbNull, failures: 0 } });
     return settled;
   }
@@ -205,7 +190,7 @@ export class GatewayReconciler {
     const failure = toFailure(error);
     // The gateway has heard from a later holder of this lease: nothing of this pass may be written any more.
     if (failure.code === 'stale-fence') throw new LeaseLost(gateway.id);
-    if (error instanceof DriverError && error.code === 'engine-unreachable') this.hosts.forget();
+    this.host.noteFailure(error);
     if (error instanceof DriverError && error.code === 'port-in-use') {
       await this.resources.asGateway(lease, async (tx) => {
         const port = await this.placement.anotherPort(tx, gateway.hostId, gateway.port ?? 0);
@@ -227,41 +212,6 @@ export class GatewayReconciler {
     };
     await this.#settle(gateway, lease, changes);
     return waitFor(failing ? backoff(gateway.failures, 30_000, 300_000) : backoff(gateway.failures, 500, 15_000));
-  }
-
-  async #probe(endpoint: GatewayEndpoint, signal: AbortSignal) {
-    const end = this.clock.now().getTime() + PROBE_FOR_MS;
-    for (;;) {
-      try {
-        return await this.runtime.status(endpoint, signal);
-      } catch (error) {
-        const failure = toFailure(error);
-        if (!failure.retryable || signal.aborted) throw error;
-        if (this.clock.now().getTime() > end) return undefined;
-        await delay(PROBE_EVERY_MS, signal);
-      }
-    }
-  }
-
-  async #spec(gateway: GatewayRecord): Promise<GatewaySpec> {
-    const resources = gateway.resources as unknown as TierResources;
-    const { secrets } = await this.compiler.compile(gateway.id, 0n, '');
-    return {
-      id: gateway.id,
-      kind: gateway.kind as GatewaySpec['kind'],
-      runtime: gateway.runtime,
-      generation: Number(gateway.generation),
-      image: gateway.image,
-      port: gateway.port!,
-      controlPort: gateway.port! + 1,
-      resources: { cpus: resources.cpus, memoryBytes: resources.memoryMb * 1024 * 1024, pids: resources.pids },
-      environment: {},
-      secrets,
-    };
-  }
-
-  #endpoint(gateway: GatewayRecord, address: GatewayAddress): GatewayEndpoint {
-    return { ...address, credential: this.credentials.control(gateway.id) };
   }
 
   #stoppedCondition(state: GatewayState) {

@@ -50,7 +50,7 @@ export const GATEWAY_PHASES: Readonly<Record<GatewayPhase, PhaseRule<GatewayPhas
 };
 
 export const AGENT_PHASES: Readonly<Record<AgentPhase, PhaseRule<AgentPhase>>> = {
-  pending: { owner: 'agent-reconciler', timeoutSeconds: 60, next: ['placing', 'detaching', 'erasing'] },
+  pending: { owner: 'agent-reconciler', timeoutSeconds: 60, next: ['placing', 'failed', 'detaching', 'erasing'] },
   placing: { owner: 'agent-reconciler', timeoutSeconds: 60, next: ['waiting', 'failed', 'detaching', 'erasing'] },
   waiting: {
     owner: 'agent-reconciler',

@@ -13,6 +13,7 @@ import { AgentMover } from './agent-mover.js';
 import { AgentReconciler } from './agent-reconciler.js';
 import { AgentRetirement } from './agent-retirement.js';
 import { ConfigCompiler } from './config-compiler.js';
+import { GatewayHost } from './gateway-host.js';
 import { GatewayReconciler } from './gateway-reconciler.js';
 import { Housekeeping } from './housekeeping.js';
 import { PlacementService } from './placement.service.js';
@@ -32,6 +33,7 @@ import { Waker } from './waker.js';
     HostsService,
     PlacementService,
     ConfigCompiler,
+    GatewayHost,
     GatewayReconciler,
     AgentMover,
     AgentRetirement,
