@@ -222,7 +222,13 @@ describe('access to agents', () => {
     expect(await closing('/ws', 'rubbish')).toEqual([CLOSE.unauthenticated, 'token-invalid']);
     const token = await tenant.token(two());
     expect(await closing('/a/agt_one/ws', token)).toEqual([CLOSE.notFound, 'agent-not-found']);
-    expect(await closing('/a/agt_none/ws', token)).toEqual([CLOSE.notFound, 'agent-not-found']);
+  });
+
+  it('declines the handshake for an agent it does not have, so that a proxy with an old route hears of it', async () => {
+    const answer = await fetch(`${gateway.url}/a/agt_none/session/x`, { headers: { authorization: 'Bearer x' } });
+    expect(answer.headers.get('x-wirebot-problem')).toBeTruthy();
+    const opening = ChatClient.open(`${gateway.wsUrl}/a/agt_none/ws`, await tenant.token(two()));
+    await expect(opening).rejects.toThrow('404');
   });
 
   it('takes the token in the connect frame, and nothing else before it', async () => {
