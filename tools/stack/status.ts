@@ -8,6 +8,7 @@ import { stackPaths, type StackPaths } from './paths.js';
 import { findPostmaster } from './postgres-processes.js';
 import { answersOk } from './readiness.js';
 import { RunFile, type RunRecord } from './run-file.js';
+import { engineAnswers } from '../docker/engine-ping.js';
 
 const STOPPED = 3;
 const GATEWAYS_LIMIT = 5_000;
@@ -37,7 +38,7 @@ async function rowsOf(record: RunRecord, paths: StackPaths): Promise<Row[]> {
   return [
     row('supervisor', record.supervisor, ''),
     await databaseRow(record, paths),
-    ...(record.host?.driver === 'docker' ? [engineRow(record.host)] : []),
+    ...(record.host?.driver === 'docker' ? [await engineRow(record.host)] : []),
     await servingRow('control plane', record.parts['control-plane'], record.urls?.controlPlane),
     await servingRow('proxy', record.parts.proxy, record.urls?.proxy),
     await gatewaysRow(record, paths),
@@ -55,10 +56,10 @@ async function databaseRow(record: RunRecord, paths: StackPaths): Promise<Row> {
   return row('PostgreSQL', server?.identity, server ? server.socketDir : '');
 }
 
-const engineRow = (host: { socketPath: string; enginePid: number | null; ownEngine: boolean }): Row => ({
+const engineRow = async (host: { socketPath: string; enginePid: number | null; ownEngine: boolean }): Promise<Row> => ({
   part: host.ownEngine ? 'Docker Engine (ours)' : 'Docker Engine',
   pid: host.enginePid,
-  state: 'unknown',
+  state: (await engineAnswers(host.socketPath)) ? 'running' : 'stopped',
   url: host.socketPath,
 });
 

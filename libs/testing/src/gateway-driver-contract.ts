@@ -1,7 +1,13 @@
 import { existsSync, lstatSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { DriverError, type GatewayAddress, type GatewaySpec, type GatewayState } from '#libs/drivers/core';
+import {
+  DriverError,
+  type GatewayAddress,
+  type GatewayDriver,
+  type GatewaySpec,
+  type GatewayState,
+} from '#libs/drivers/core';
 import { ask, type DriverLab, eventually, newGatewayId, specOf, untilHealthy } from './gateway-driver-lab.js';
 
 const forever = (): AbortSignal => AbortSignal.timeout(120_000);
@@ -378,21 +384,22 @@ export function describeGatewayDriver(name: string, create: () => Promise<Driver
         await lab.driver.stop(spec.id, 0, forever());
       });
     });
+  });
+}
 
-    describe('an engine that is down', () => {
-      it('is named in a failure that another try can heal', async (ctx) => {
-        const driver = lab.unreachable;
-        if (!driver) return ctx.skip('this driver has no engine');
-        const id = newGatewayId();
-        const calls = [
-          driver.prepare(forever()),
-          driver.inspect(id, forever()),
-          driver.list(forever()),
-          driver.remove(id, forever()),
-        ];
-        const failures = await Promise.all(calls.map(failureOf));
-        for (const failure of failures) expect(failure).toMatchObject({ code: 'engine-unreachable', retryable: true });
-      });
+/** For drivers whose host is reached through an engine: what they say while it is down. `driver` names one that is not there. */
+export function describeUnreachableEngine(name: string, driver: GatewayDriver): void {
+  describe(`${name} without its engine`, () => {
+    it('names it in a failure that another try can heal', async () => {
+      const id = newGatewayId();
+      const calls = [
+        driver.prepare(forever()),
+        driver.inspect(id, forever()),
+        driver.list(forever()),
+        driver.remove(id, forever()),
+      ];
+      const failures = await Promise.all(calls.map(failureOf));
+      for (const failure of failures) expect(failure).toMatchObject({ code: 'engine-unreachable', retryable: true });
     });
   });
 }

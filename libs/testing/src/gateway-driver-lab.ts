@@ -24,8 +24,6 @@ export interface DriverLab {
   ensureCutShort(spec: GatewaySpec): Promise<void>;
   /** Puts something of somebody else's where this gateway would go. */
   occupy(spec: GatewaySpec): Promise<Occupation>;
-  /** A driver whose engine is down; undefined when there is no engine. */
-  readonly unreachable?: GatewayDriver;
   close(): Promise<void>;
 }
 

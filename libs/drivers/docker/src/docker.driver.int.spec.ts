@@ -10,6 +10,7 @@ import {
   ask,
   cuttingProxy,
   describeGatewayDriver,
+  describeUnreachableEngine,
   type DriverLab,
   eventually,
   fixtureGatewayFile,
@@ -65,7 +66,6 @@ async function createLab(): Promise<DockerLab> {
     secretsRoot: own.secretsRoot,
     image: await fixtureImage(base, socketPath),
     restartsByItself: true,
-    unreachable: new DockerDriver({ ...own, socketPath: join(base, 'nobody.sock') }),
     nextPort: () => (port += 2),
     kill: async (id) =>
       void process.kill((await docker.getContainer(`wirebot-${own.instance}-${id}`).inspect()).State.Pid, 'SIGKILL'),
@@ -282,3 +282,17 @@ function listenOn(host: string): Promise<Server> {
   const server = createTcpServer((socket) => socket.end());
   return new Promise((resolve) => server.listen(0, host, () => resolve(server)));
 }
+
+const nowhere = join(tmpdir(), 'wb-no-engine');
+describeUnreachableEngine(
+  'DockerDriver',
+  new DockerDriver({
+    socketPath: join(nowhere, 'nobody.sock'),
+    instance: randomInstance(),
+    stateRoot: join(nowhere, 'state'),
+    secretsRoot: join(nowhere, 'secrets'),
+    ports: PORTS,
+    user: USER,
+    allowSecretsOnDisk: true,
+  }),
+);
