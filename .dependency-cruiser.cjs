@@ -33,8 +33,14 @@ module.exports = {
     {
       name: 'testing-in-tests-only',
       severity: 'error',
-      from: { pathNot: '(\\.spec\\.ts$|\\.e2e-spec\\.ts$|^libs/testing/|^test/|^tools/)' },
+      from: { pathNot: '(\\.spec\\.ts$|\\.e2e-spec\\.ts$|/testing/|^test/|^tools/)' },
       to: { path: '^libs/testing/' },
+    },
+    {
+      name: 'fixtures-in-tests-only',
+      severity: 'error',
+      from: { path: '^(apps|libs)/', pathNot: '(\\.spec\\.ts$|/testing/)' },
+      to: { path: '^apps/.+/testing/' },
     },
     { name: 'libs-never-import-apps', severity: 'error', from: { path: '^libs/' }, to: { path: '^apps/' } },
     {

@@ -4,7 +4,7 @@ import type { ChatAnswer } from '#libs/contracts';
 import { Api } from '../support/api.js';
 import { chat, ChatSocket, http, session } from '../support/chat.js';
 import { type Model, PLATFORM_KEY, startModel } from '../support/model.js';
-import { otherTenant } from '../support/other-tenant.js';
+import { operatorKey, otherTenant } from '../support/other-tenant.js';
 import { drivers, parts, TestStack } from '../support/stack.js';
 
 /** Both stores of queues and counters; Redis once is enough, it knows nothing of drivers. */
@@ -151,6 +151,30 @@ describe.each(variants)('the main job on the $driver driver with queues on $stor
     expect((await api.call('POST', '/v1/tokens', { member: 'ann', surface: 'web' })).status).toBe(409);
     await api.provisioned('ann', 'freewire');
     expect((await session(await api.token('ann'), said.session)).messages.length).toBeGreaterThan(0);
+  });
+
+  it('takes the older provisioning call of membership plugins with an operator key, and from nobody else', async () => {
+    const older = await operatorKey(stack.file, ['members:write', 'operations:read'], stack.file.tenant.id);
+    const body = { tenant_id: 'my-site', user_id: 'wp-17', tier: 'freewire' };
+    const made = await older.call<{ member: { externalId: string }; operation: { id: string } }>(
+      'POST',
+      '/v1/tenants',
+      body,
+    );
+    expect(made.status).toBe(201);
+    expect(made.body.member.externalId).toBe('wp-17');
+    expect(await api.finished(made.body.operation.id)).toMatchObject({ status: 'succeeded' });
+    expect((await api.call('POST', '/v1/tenants', body)).status).toBe(403);
+  });
+
+  it('changes a member only from the version that the caller has seen, when it says which', async () => {
+    const body = { email: 'etag@example.com', name: 'Etta', tier: 'freewire' };
+    const first = await api.call('PUT', '/v1/members/etag', body);
+    const seen = first.headers.get('etag')!;
+    expect((await api.call('GET', '/v1/members/etag')).headers.get('etag')).toBe(seen);
+    const changed = await api.call('PUT', '/v1/members/etag', { ...body, name: 'Etta B' }, { 'if-match': seen });
+    expect(changed.status).toBe(202);
+    expect((await api.call('PUT', '/v1/members/etag', { ...body, name: 'C' }, { 'if-match': seen })).status).toBe(412);
   });
 
   it('shows another tenant nothing at all', async () => {

@@ -3,6 +3,7 @@ import { APP_GUARD } from '@nestjs/core';
 import { AccessGuard } from './access.guard.js';
 import { ApiKeysService } from './api-keys.service.js';
 import { Authenticator } from './authenticator.js';
+import { KeysController } from './keys.controller.js';
 import { SessionController } from './session.controller.js';
 import { SessionsService } from './sessions.service.js';
 import { UsersService } from './users.service.js';
@@ -13,7 +14,7 @@ import { UsersService } from './users.service.js';
  * app.module.ts must provide globally: ControlPlaneConfig, Database, Ids, Clock, Counters (of the Coordination).
  */
 @Module({
-  controllers: [SessionController],
+  controllers: [SessionController, KeysController],
   providers: [
     ApiKeysService,
     UsersService,

@@ -1,4 +1,4 @@
-import { Body, Controller, Get, HttpCode, Param, Post, Put, Query, Res } from '@nestjs/common';
+import { Body, Controller, Get, Headers, HttpCode, Param, Post, Put, Query, Res } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { decodeCursor, type Page, toPage } from '../http/cursor.js';
@@ -8,6 +8,7 @@ import { actorOf, type Principal } from '../identity/principal.js';
 import type { MemberView } from '#libs/contracts';
 import { ListMembersDto } from './dto/list-members.dto.js';
 import { PutMemberDto } from './dto/put-member.dto.js';
+import { memberEtag } from './members.repository.js';
 import { type Caller, type MemberAction, type MemberChange, MembersService } from './members.service.js';
 
 const callerOf = (tenantId: string, principal: Principal): Caller => ({
@@ -18,7 +19,8 @@ const callerOf = (tenantId: string, principal: Principal): Caller => ({
 
 /** 202 while there is something to do, 200 when everything is as asked already. */
 export function answerChange(reply: FastifyReply, change: MemberChange): MemberChange {
-  const { operation } = change;
+  const { member, operation } = change;
+  void reply.header('etag', memberEtag(member));
   void reply.status(operation ? 202 : 200);
   if (operation) void reply.header('location', `/v1/operations/${operation.id}`);
   return change;
@@ -37,16 +39,23 @@ export class MembersController {
     @CurrentPrincipal() principal: Principal,
     @Param('externalId') externalId: string,
     @Body() body: PutMemberDto,
+    @Headers('if-match') ifMatch: string | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<MemberChange> {
-    return answerChange(reply, await this.members.put(callerOf(tenantId, principal), externalId, body));
+    return answerChange(reply, await this.members.put(callerOf(tenantId, principal), externalId, body, ifMatch));
   }
 
   @Get(':externalId')
   @RequireScopes('members:read')
   @ApiOperation({ summary: 'One member' })
-  async get(@CurrentTenant() tenantId: string, @Param('externalId') externalId: string): Promise<MemberView> {
-    return this.members.get(tenantId, externalId);
+  async get(
+    @CurrentTenant() tenantId: string,
+    @Param('externalId') externalId: string,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<MemberView> {
+    const member = await this.members.get(tenantId, externalId);
+    void reply.header('etag', memberEtag(member));
+    return member;
   }
 
   @Get()

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { MemberStatus, MemberView } from '#libs/contracts';
 import type { Prisma, Tx } from '#libs/database';
+import { etagOf } from '../http/etag.js';
 import { trustCeiling } from '../provisioning/config-compiler.js';
 
 const VIEW = {
@@ -56,6 +57,9 @@ export class MembersRepository {
 /** Public address of one agent (api.md, "Addresses"). */
 export const agentUrl = (proxyUrl: string, slug: string, agentId: string): string =>
   `${proxyUrl}/t/${slug}/a/${agentId}`;
+
+/** The version of what a caller may change about a member. Its gateway's phase is not part of it. */
+export const memberEtag = (member: Pick<MemberView, 'id' | 'updatedAt'>): string => etagOf(member.id, member.updatedAt);
 
 export function toMemberView(member: MemberRecord, tiers: readonly TierRow[], proxyUrl: string): MemberView {
   const agent = member.agents[0];

@@ -3,6 +3,7 @@ import { ControlPlaneConfig } from '#libs/config';
 import type { MemberStatus, MemberView, OperationView } from '#libs/contracts';
 import { Database, type Tx } from '#libs/database';
 import { Clock, Ids } from '#libs/kernel';
+import { assertIfMatch } from '../http/etag.js';
 import { AuditLog } from '../audit/audit-log.js';
 import type { OperationKind } from '../operations/operation-steps.js';
 import { OperationsRepository, toOperationView } from '../operations/operations.repository.js';
@@ -14,6 +15,7 @@ import {
   type MemberFilter,
   type MemberRecord,
   MembersRepository,
+  memberEtag,
   type TierRow,
   toMemberView,
 } from './members.repository.js';
@@ -63,7 +65,7 @@ export class MembersService {
     private readonly clock: Clock,
   ) {}
 
-  async put(caller: Caller, externalId: string, wanted: PutMemberDto): Promise<MemberChange> {
+  async put(caller: Caller, externalId: string, wanted: PutMemberDto, ifMatch?: string): Promise<MemberChange> {
     if (!EXTERNAL_ID.test(externalId) || externalId.startsWith('erased:')) throw new ExternalIdInvalid();
     const change = await this.database.tenant(caller.tenantId, async (tx) => {
       await this.members.lock(tx, caller.tenantId, externalId);
@@ -72,6 +74,7 @@ export class MembersService {
       if (!tier) throw new TierUnknown(tiers.map((row) => row.key));
       const before = await this.members.find(tx, caller.tenantId, externalId);
       if (before?.agents[0]?.desiredState === 'erased') throw new MemberStateForbids('changed', 'being erased');
+      assertIfMatch(ifMatch, before ? memberEtag(toMemberView(before, tiers, this.config.proxyUrl)) : '');
       const kind = before
         ? await this.#update(tx, before, wanted, tier)
         : await this.#create(tx, caller, externalId, wanted, tier);
