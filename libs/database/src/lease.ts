@@ -3,6 +3,9 @@ import type { Database } from './database.js';
 /** Rows that are worked on under a lease: one owner at a time, told apart by a fencing number that only rises. */
 export type LeasedTable = 'agents' | 'gateways';
 
+/** `due_at` keeps milliseconds: what was set to now() may lie half a millisecond ahead of it. */
+const NOW = "now() + interval '1 millisecond'";
+
 export interface Lease {
   readonly id: string;
   /** Every write under this lease carries it; a later lease's writes win. */
@@ -64,7 +67,7 @@ export async function releaseLease(
     `UPDATE "${table}" SET lease_owner = NULL, lease_until = NULL,
        due_at = CASE WHEN due_at = $3 THEN now() + make_interval(secs => $4::double precision / 1000) ELSE due_at END
      WHERE id = $1 AND fence = $2
-     RETURNING coalesce(due_at <= now(), false) AS due`,
+     RETURNING coalesce(due_at <= ${NOW}, false) AS due`,
     lease.id,
     lease.fence,
     lease.dueMark,
@@ -86,7 +89,7 @@ export async function dropLeases(database: Database, owner: string): Promise<voi
 /** Ids of rows that want to be looked at and that nobody holds, longest due first. */
 export async function dueRows(database: Database, table: LeasedTable, limit: number): Promise<string[]> {
   const rows = await database.raw.$queryRawUnsafe<{ id: string }[]>(
-    `SELECT id FROM "${table}" WHERE due_at <= now() AND (lease_until IS NULL OR lease_until < now()) ORDER BY due_at LIMIT $1`,
+    `SELECT id FROM "${table}" WHERE due_at <= ${NOW} AND (lease_until IS NULL OR lease_until < now()) ORDER BY due_at LIMIT $1`,
     limit,
   );
   return rows.map((row) => row.id);

@@ -74,7 +74,7 @@ export class AgentReconciler {
   async #step(agent: AgentRecord, lease: Lease, signal: AbortSignal): Promise<Outcome> {
     if (agent.targetGatewayId) return this.mover.continue(agent, lease, signal);
     if (agent.desiredState !== 'active') return this.retirement.continue(agent, lease, signal);
-    if (agent.previousGatewayId && agent.phase !== 'attaching') return this.mover.release(agent, lease, signal);
+    if (agent.previousGatewayId && agent.phase === 'ready') return this.mover.release(agent, lease, signal);
     if (!agent.gateway || agent.gateway.desiredState === 'deleted') return this.#place(agent, lease);
     if (agent.gateway.kind !== agent.desiredKind) return this.mover.begin(agent, lease);
     if (agent.gateway.phase !== 'ready') return this.#awaitGateway(agent, lease);
