@@ -94,7 +94,12 @@ describe.each(variants)('the main job on the $driver driver with queues on $stor
   it('reaches the model only through the broker, with a key that no gateway holds', async () => {
     const seen = model.api.requests.map((request) => request.apiKey);
     expect(new Set(seen)).toEqual(new Set([PLATFORM_KEY]));
-    for (const part of ['control-plane', 'proxy'] as const) expect(await stack.logOf(part)).not.toContain(PLATFORM_KEY);
+    const { admin, tenant } = stack.file;
+    const secrets = [PLATFORM_KEY, tenant.apiKey, admin.password, (await api.token('ann')).token];
+    for (const part of ['control-plane', 'proxy'] as const) {
+      const log = await stack.logOf(part);
+      for (const secret of secrets) expect(log).not.toContain(secret);
+    }
   });
 
   it('gives one agent nothing with the token of another on the same gateway', async () => {
@@ -147,7 +152,9 @@ describe.each(variants)('the main job on the $driver driver with queues on $stor
     const cancelled = await api.call<{ operation: { id: string } }>('POST', '/v1/members/ann/cancel', {});
     expect(cancelled.status).toBe(202);
     expect(await api.finished(cancelled.body.operation.id)).toMatchObject({ status: 'succeeded' });
-    await expect.poll(async () => (await http(token, 'POST', '/chat', { text: 'hello?' })).status).toBe(404);
+    await expect
+      .poll(async () => (await http(token, 'POST', '/chat', { text: 'hello?' })).status, { timeout: 5_000 })
+      .toBe(404);
     expect((await api.call('POST', '/v1/tokens', { member: 'ann', surface: 'web' })).status).toBe(409);
     await api.provisioned('ann', 'freewire');
     expect((await session(await api.token('ann'), said.session)).messages.length).toBeGreaterThan(0);
@@ -165,6 +172,21 @@ describe.each(variants)('the main job on the $driver driver with queues on $stor
     expect(made.body.member.externalId).toBe('wp-17');
     expect(await api.finished(made.body.operation.id)).toMatchObject({ status: 'succeeded' });
     expect((await api.call('POST', '/v1/tenants', body)).status).toBe(403);
+  });
+
+  it('tells the steps of an operation as events, and resumes after the last one seen', async () => {
+    const { operation } = (await api.put('eve', 'freewire')).body;
+    const events = async (headers: Record<string, string> = {}): Promise<string> => {
+      const url = `${stack.file.controlPlane.url}/v1/operations/${operation!.id}/events`;
+      const authorization = `Bearer ${stack.file.tenant.apiKey}`;
+      return (await fetch(url, { headers: { authorization, ...headers }, signal: AbortSignal.timeout(20_000) })).text();
+    };
+    const text = await events();
+    const ids = [...text.matchAll(/^id: (\d+)$/gm)].map((match) => match[1]!);
+    expect(ids.length).toBeGreaterThan(2);
+    expect(text).toMatch(/event: done\ndata: .*"status":"succeeded"/);
+    const rest = await events({ 'last-event-id': ids.at(-2)! });
+    expect([...rest.matchAll(/^id: (\d+)$/gm)].map((match) => match[1])).toEqual([ids.at(-1)]);
   });
 
   it('changes a member only from the version that the caller has seen, when it says which', async () => {
