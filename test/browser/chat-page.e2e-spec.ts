@@ -293,10 +293,11 @@ describe.skipIf('missing' in chromium)(`the chat page${note}`, () => {
   it('reads an answer out in sentences', async () => {
     const page = await open();
     await ask(page, 'Go');
-    await expect.poll(() => page.locator('[aria-live] p').allTextContents()).toEqual(expect.arrayContaining(['Good.']));
-    await expect
-      .poll(async () => (await page.locator('[aria-live] p').allTextContents()).join(' '))
-      .toBe('Good. One thing first: write down what done looks like.');
+    const pieces = () => page.locator('[aria-live] p').allTextContents();
+    const whole = 'Good. One thing first: write down what done looks like.';
+    await expect.poll(async () => (await pieces()).join(' ')).toBe(whole);
+    // How many sentences come at once depends on the stream's pace; none is ever cut.
+    for (const piece of await pieces()) expect(piece).toMatch(/[.:]$/);
   });
 
   it('fits 360 pixels in every state, and its list opens as a drawer that Escape closes', async () => {
