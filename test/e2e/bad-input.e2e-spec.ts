@@ -24,7 +24,7 @@ describe('bad input', () => {
   let api: Api;
 
   beforeAll(async () => {
-    stack = await TestStack.start({ driver: 'process', env: { WIREBOT_GATEWAY_PORTS: '39100-39105' } });
+    stack = await TestStack.start({ driver: 'process', env: { WIREBOT_GATEWAY_PORTS: '19100-19105' } });
     api = new Api(stack.file);
   });
   afterAll(() => stack.dispose());

@@ -17,7 +17,7 @@ describe('provisioning on a real database with real gateway processes', () => {
     plane = await ControlPlaneFixture.start({
       WIREBOT_DRIVER: 'process',
       WIREBOT_GATEWAY_IMAGE: BUNDLE,
-      WIREBOT_GATEWAY_PORTS: '38000-38009',
+      WIREBOT_GATEWAY_PORTS: '19000-19009',
       WIREBOT_AGENTS_PER_GATEWAY: '3',
     });
   });

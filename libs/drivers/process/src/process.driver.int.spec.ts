@@ -20,8 +20,8 @@ import { type ProcessRecord, Records } from './records.js';
 
 const LOOPBACK = '127.0.0.1';
 
-/** A port that was free a moment ago, and the next one; even, as the platform hands them out. */
-let port = 23_000 + Math.floor(Math.random() * 3_000) * 2;
+/** Even, as the platform hands them out; below what systems use for outgoing connections and beside what stacks use. */
+let port = 12_000 + Math.floor(Math.random() * 3_000) * 2;
 
 interface ProcessLab extends DriverLab {
   readonly records: Records;
