@@ -1,12 +1,23 @@
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { WebSocket } from 'ws';
 import { delay } from '#libs/kernel';
 import { Api } from '../support/api.js';
 import { chat, ChatSocket, http, session } from '../support/chat.js';
 import { killGateway, runningGateways } from '../support/gateways.js';
 import { type Model, startModel } from '../support/model.js';
+import { operatorKey } from '../support/other-tenant.js';
 import { drivers, parts, TestStack } from '../support/stack.js';
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false; // no such process
+  }
+}
 
 describe.each(drivers)('what survives on the %s driver', (driver) => {
   let model: Model;
@@ -77,6 +88,32 @@ describe.each(drivers)('what survives on the %s driver', (driver) => {
       expect((await runningGateways(stack)).filter((id) => id === gatewayId)).toHaveLength(1);
     },
   );
+
+  it('ends the control plane in order while a proxy, an operation’s stream and a console are connected', async () => {
+    const { controlPlane, tenant } = await stack.reread();
+    const id = `op_stream_${Date.now()}`;
+    await stack.database.query(
+      `INSERT INTO operations (id, tenant_id, kind, steps, generation, deadline)
+       VALUES ($1, $2, 'provision', '[]', 0, now() + interval '1 hour')`,
+      [id, tenant.id],
+    );
+    const authorization = `Bearer ${tenant.apiKey}`;
+    const stream = await fetch(`${controlPlane.url}/v1/operations/${id}/events`, { headers: { authorization } });
+    const ended = stream.text();
+    const operator = await operatorKey(stack.file, ['operations:read'], tenant.id);
+    const socket = new WebSocket(`${controlPlane.url.replace('http', 'ws')}/v1/admin/events`, {
+      headers: { authorization: `Bearer ${operator.key}` },
+    });
+    await once(socket, 'open');
+    const closed = once(socket, 'close');
+    const pid = stack.pid('control-plane');
+    process.kill(pid, 'SIGTERM');
+    await Promise.all([ended, closed]);
+    await expect.poll(() => isRunning(pid), { timeout: 10_000 }).toBe(false);
+    await stack.database.query('DELETE FROM operations WHERE id = $1', [id]);
+    await expect.poll(async () => (await fetch(`${controlPlane.url}/ready`).catch(() => undefined))?.status).toBe(200);
+    await stack.reread();
+  });
 
   it('loses no member, route, session or message when everything is stopped and started', async () => {
     const token = await api.token('sol');

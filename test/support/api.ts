@@ -17,7 +17,7 @@ export interface Change {
 export class Api {
   constructor(
     private readonly stack: StackFile,
-    private readonly key = stack.tenant.apiKey,
+    readonly key = stack.tenant.apiKey,
   ) {}
 
   async call<T>(

@@ -3,6 +3,9 @@ import { HTTP_LIMITS } from './limits.js';
 import { toDomainError } from './problem.js';
 import { registerRequestContext } from './request-context.js';
 
+/** While the server closes, connections that have become idle are ended this often, in milliseconds. */
+const IDLE_SWEEP_MS = 50;
+
 /** JSON only: no forms and no plain text, which any web page can make a browser send without asking first. */
 class JsonAdapter extends FastifyAdapter {
   /** Nest would add its own parsers; Fastify's JSON parser tells faults apart and refuses `__proto__`. */
@@ -28,6 +31,12 @@ export function createHttpAdapter(): FastifyAdapter {
   });
   const server = adapter.getInstance();
   registerRequestContext(server);
+  // Closing ends what is idle at that moment; connections whose last answer is still going out become idle later.
+  server.addHook('preClose', (done) => {
+    const sweep = setInterval(() => server.server.closeIdleConnections(), IDLE_SWEEP_MS);
+    server.server.once('close', () => clearInterval(sweep));
+    done();
+  });
   // Fastify closes the connection under a body that is too large, and the sender then sees a broken pipe instead of the
   // answer. Up to a bound the rest is read and thrown away, so that it sees the 413.
   server.addHook('onSend', (request, reply, _payload, done) => {

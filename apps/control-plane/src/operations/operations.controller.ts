@@ -4,12 +4,19 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { OperationView } from '#libs/contracts';
 import { decodeCursor, type Page, PageQuery, toPage } from '../http/cursor.js';
 import { CurrentTenant, RequireScopes } from '../identity/decorators.js';
-import { OperationsService } from './operations.service.js';
+import { Log } from '../log.js';
+import { type OperationEvent, OperationsService } from './operations.service.js';
+
+const toText = (event: OperationEvent): string =>
+  event ? `id: ${event.id}\nevent: ${event.event}\ndata: ${JSON.stringify(event.data)}\n\n` : ': keep-alive\n\n';
 
 @ApiTags('operations')
 @Controller('v1/operations')
 export class OperationsController {
-  constructor(private readonly operations: OperationsService) {}
+  constructor(
+    private readonly operations: OperationsService,
+    private readonly log: Log,
+  ) {}
 
   @Get()
   @RequireScopes('operations:read')
@@ -52,12 +59,16 @@ export class OperationsController {
       'content-type': 'text/event-stream',
       'cache-control': 'no-store',
       'x-accel-buffering': 'no',
+      connection: 'close',
     });
-    for await (const event of this.operations.follow(tenantId, id, after, gone.signal)) {
-      const text = event
-        ? `id: ${event.id}\nevent: ${event.event}\ndata: ${JSON.stringify(event.data)}\n\n`
-        : ': keep-alive\n\n';
-      reply.raw.write(text);
+    // The reader learns at once that it is connected, not with the first event.
+    reply.raw.flushHeaders();
+    try {
+      for await (const event of this.operations.follow(tenantId, id, after, gone.signal))
+        reply.raw.write(toText(event));
+    } catch (error) {
+      // The head is out, so no problem document can follow: an ended stream makes the reader ask again where it was.
+      this.log.warn({ err: error, operation: id }, 'operation stream ended early');
     }
     reply.raw.end();
   }

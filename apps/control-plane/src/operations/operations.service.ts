@@ -1,4 +1,4 @@
-import { Injectable } from '@nestjs/common';
+import { type BeforeApplicationShutdown, Injectable } from '@nestjs/common';
 import type { OperationView } from '#libs/contracts';
 import { Database } from '#libs/database';
 import { delay } from '#libs/kernel';
@@ -19,12 +19,19 @@ export type OperationEvent = {
 } | null;
 
 @Injectable()
-export class OperationsService {
+export class OperationsService implements BeforeApplicationShutdown {
+  readonly #stop = new AbortController();
+
   constructor(
     private readonly database: Database,
     private readonly operations: OperationsRepository,
     private readonly notifier: ChangeNotifier,
   ) {}
+
+  /** Before the server closes: it would wait for open streams. Their readers come back with the last event they saw. */
+  beforeApplicationShutdown(): void {
+    this.#stop.abort();
+  }
 
   async get(tenantId: string, id: string): Promise<OperationView> {
     return this.database.tenant(tenantId, async (tx) => {
@@ -47,13 +54,14 @@ export class OperationsService {
     lastEventId: bigint,
     signal: AbortSignal,
   ): AsyncGenerator<OperationEvent> {
+    const over = AbortSignal.any([signal, this.#stop.signal]);
     let after = lastEventId;
     let waiting = new AbortController();
     const look = () => waiting.abort();
     const unsubscribe = await this.notifier.subscribe(OUTBOX_CHANNEL, look, look);
     let quietSince = Date.now();
     try {
-      while (!signal.aborted) {
+      while (!over.aborted) {
         waiting = new AbortController();
         for (const event of await this.#eventsAfter(tenantId, id, after)) {
           after = BigInt(event.id);
@@ -67,7 +75,7 @@ export class OperationsService {
           quietSince = Date.now();
           yield null;
         }
-        await delay(POLL_MS, AbortSignal.any([signal, waiting.signal])).catch(() => undefined);
+        await delay(POLL_MS, AbortSignal.any([over, waiting.signal])).catch(() => undefined);
       }
     } finally {
       await unsubscribe();

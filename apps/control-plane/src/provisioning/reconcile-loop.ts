@@ -1,4 +1,4 @@
-import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { type BeforeApplicationShutdown, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { ControlPlaneConfig } from '#libs/config';
 import {
   Database,
@@ -37,7 +37,7 @@ interface Job {
  * that ended, a lease whose holder died). A row never runs twice at a time here; between processes the lease decides.
  */
 @Injectable()
-export class ReconcileLoop implements OnApplicationBootstrap, OnApplicationShutdown {
+export class ReconcileLoop implements OnApplicationBootstrap, BeforeApplicationShutdown {
   readonly #stop = new AbortController();
   readonly #queue: Job[] = [];
   readonly #known = new Map<string, 'queued' | 'running' | 'again'>();
@@ -72,7 +72,8 @@ export class ReconcileLoop implements OnApplicationBootstrap, OnApplicationShutd
     ];
   }
 
-  async onApplicationShutdown(): Promise<void> {
+  /** In the hook before the connections are closed, so that running passes can still write what they did. */
+  async beforeApplicationShutdown(): Promise<void> {
     this.#stop.abort(new Error('the control plane is stopping'));
     this.#disconnect?.();
     for (const timer of this.#timers) clearTimeout(timer);

@@ -15,10 +15,13 @@ export class RouteFeedController {
   async stream(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
     reply.hijack();
     const { raw } = reply;
-    raw.writeHead(200, { 'content-type': 'application/x-ndjson', 'cache-control': 'no-store' });
-    const disconnect = await this.feed.connect((frame) => {
-      raw.write(`${JSON.stringify(frame)}\n`);
-      if (raw.writableLength > MAX_BACKLOG) raw.destroy();
+    raw.writeHead(200, { 'content-type': 'application/x-ndjson', 'cache-control': 'no-store', connection: 'close' });
+    const disconnect = await this.feed.connect({
+      send: (frame) => {
+        raw.write(`${JSON.stringify(frame)}\n`);
+        if (raw.writableLength > MAX_BACKLOG) raw.destroy();
+      },
+      end: () => raw.end(),
     });
     request.raw.once('close', disconnect);
     if (raw.destroyed) disconnect();

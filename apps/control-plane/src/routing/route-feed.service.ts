@@ -1,4 +1,4 @@
-import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { Injectable, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
 import { ControlPlaneConfig } from '#libs/config';
 import {
   type AgentRoute,
@@ -16,7 +16,12 @@ import { ROUTES_CHANNEL } from './route-publisher.js';
 /** Notices can get lost; the database is read this often anyway. */
 const POLL_MS = 1_000;
 
-export type FrameSink = (frame: RouteFrame) => void;
+/** One connected proxy. */
+export interface FeedConnection {
+  send(frame: RouteFrame): void;
+  /** The process stops: the stream is ended in order, and the proxy goes to another one. */
+  end(): void;
+}
 type Jwks = { readonly keys: readonly Record<string, unknown>[] };
 
 const sameJson = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
@@ -28,8 +33,8 @@ const toMap = (tenants: readonly TenantRoute[]): Map<string, TenantRoute> =>
  * them, woken by notices. A read that fails sends nothing: proxies keep their last good table.
  */
 @Injectable()
-export class RouteFeedService implements OnApplicationBootstrap, OnApplicationShutdown {
-  readonly #sinks = new Set<FrameSink>();
+export class RouteFeedService implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  readonly #connections = new Set<FeedConnection>();
   readonly #agents = new Map<string, AgentRoute>();
   readonly #stop = new AbortController();
   #tenants = new Map<string, TenantRoute>();
@@ -57,21 +62,27 @@ export class RouteFeedService implements OnApplicationBootstrap, OnApplicationSh
     await this.refresh();
   }
 
-  onApplicationShutdown(): void {
+  /** Before the server closes: it would wait for these streams for ever. */
+  beforeApplicationShutdown(): void {
     this.#stop.abort();
     for (const timer of this.#timers) clearInterval(timer);
-    this.#sinks.clear();
+    for (const connection of this.#connections) connection.end();
+    this.#connections.clear();
   }
 
   /** Sends a snapshot now and every delta from here on, until the returned function is called. */
-  async connect(sink: FrameSink): Promise<() => void> {
+  async connect(connection: FeedConnection): Promise<() => void> {
     while (!this.#epoch && !this.#stop.signal.aborted) {
       await this.refresh();
       if (!this.#epoch) await delay(250, this.#stop.signal).catch(() => undefined);
     }
-    sink(this.snapshot());
-    this.#sinks.add(sink);
-    return () => this.#sinks.delete(sink);
+    if (this.#stop.signal.aborted) {
+      connection.end();
+      return () => undefined;
+    }
+    connection.send(this.snapshot());
+    this.#connections.add(connection);
+    return () => this.#connections.delete(connection);
   }
 
   snapshot(): RouteFrame {
@@ -180,7 +191,7 @@ export class RouteFeedService implements OnApplicationBootstrap, OnApplicationSh
   }
 
   #send(frame: RouteFrame): void {
-    for (const sink of this.#sinks) sink(frame);
+    for (const connection of this.#connections) connection.send(frame);
   }
 }
 
