@@ -8,7 +8,9 @@ import { AuditLog } from './audit/audit-log.js';
 import { Log } from './log.js';
 import { Outbox } from './outbox/outbox.js';
 import { GatewayCredentials } from './secrets/gateway-credentials.js';
+import { PlatformKeys } from './secrets/platform-keys.js';
 import { SecretBox } from './secrets/secret-box.js';
+import { Vault } from './secrets/vault.js';
 
 /** The connections behind wakes, notices and counters; an abstract class so that it can be injected. */
 export abstract class CoordinationHandle implements Coordination {
@@ -78,6 +80,12 @@ const fromCoordination = <T>(pick: (handle: CoordinationHandle) => T) => ({
       inject: [ControlPlaneConfig],
       useFactory: (config: ControlPlaneConfig) => new GatewayCredentials(config.masterKey),
     },
+    {
+      provide: PlatformKeys,
+      inject: [ControlPlaneConfig],
+      useFactory: (config: ControlPlaneConfig) => new PlatformKeys(config.masterKey),
+    },
+    Vault,
     AuditLog,
     Outbox,
     Connections,
@@ -94,6 +102,8 @@ const fromCoordination = <T>(pick: (handle: CoordinationHandle) => T) => ({
     Counters,
     SecretBox,
     GatewayCredentials,
+    PlatformKeys,
+    Vault,
     AuditLog,
     Outbox,
   ],

@@ -166,6 +166,8 @@ export const tenantRoute = (name: string, over: Partial<TenantRoute> = {}): Tena
   hosts: [`chat.${name}.test`],
   brand: { name: `${name} bot`, accent: '#123456', greeting: 'Hello' },
   status: 'active',
+  limits: { tokensPerDay: null, costPerDayMicros: null },
+  acceptsSharedSecretTokens: false,
   ...over,
 });
 
@@ -182,6 +184,8 @@ export const agentRoute = (name: string, tenant: string, port: number, over: Par
     .update(credentialOf(id('agt', name)))
     .digest('hex'),
   model: { provider: 'anthropic', name: 'm' },
+  tierKey: 'wire',
+  limits: { tokensPerDay: null, costPerDayMicros: null },
   ...over,
 });
 
@@ -215,7 +219,8 @@ export class Stack {
   snapshot(): Extract<RouteFrame, { type: 'snapshot' }> {
     const { epoch, version, tenants, agents } = this;
     const keys = [this.key.publicJwk as Record<string, unknown>];
-    return { type: 'snapshot', epoch, version, issuer: ISSUER, jwks: { keys }, tenants, agents, revocations: [] };
+    const empty = { revocations: [], providerKeys: [] };
+    return { type: 'snapshot', epoch, version, issuer: ISSUER, jwks: { keys }, tenants, agents, ...empty };
   }
 
   async start(environment: Record<string, string> = {}): Promise<this> {

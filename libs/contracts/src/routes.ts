@@ -14,6 +14,23 @@ export interface AgentRoute {
   /** Lower-case hex SHA-256 of the agent's broker credential; the broker compares, and never holds the credential itself. */
   readonly credentialSha256: string;
   readonly model: { readonly provider: ProviderName; readonly name: string };
+  readonly tierKey: string;
+  /** What the member may use per UTC day; null: no limit. The broker asks for a lease before it spends. */
+  readonly limits: { readonly tokensPerDay: number | null; readonly costPerDayMicros: number | null };
+}
+
+/**
+ * A tenant's or member's own provider key, sealed to the model broker's public key (compact JWE). Nobody but the broker can
+ * open it; the member's comes before the tenant's, and that before the platform's.
+ */
+export interface SealedProviderKey {
+  readonly id: string;
+  readonly tenantId: string;
+  /** Null: of every member of the tenant. */
+  readonly memberId: string | null;
+  readonly provider: ProviderName;
+  readonly version: number;
+  readonly jwe: string;
 }
 
 export interface TenantRoute {
@@ -24,12 +41,16 @@ export interface TenantRoute {
   readonly hosts: readonly string[];
   readonly brand: { readonly name: string; readonly accent: string; readonly greeting: string };
   readonly status: 'active' | 'suspended';
+  /** Of all its members together; null: no limit. */
+  readonly limits: { readonly tokensPerDay: number | null; readonly costPerDayMicros: number | null };
+  /** Its membership site's own HS256 tokens are accepted: exchange them at `/internal/token-exchange`. */
+  readonly acceptsSharedSecretTokens: boolean;
 }
 
 /** A revoked token id, or every token of a member issued before a time. Kept until no such token can be valid. */
 export type Revocation =
-  | { readonly jti: string; readonly until: string }
-  | { readonly memberId: string; readonly issuedBefore: string; readonly until: string };
+  | { readonly tenantId: string; readonly jti: string; readonly until: string }
+  | { readonly tenantId: string; readonly memberId: string; readonly issuedBefore: string; readonly until: string };
 
 /**
  * Frames of `GET /internal/routes` (newline-delimited JSON, `Authorization: Bearer <proxy credential>`).
@@ -46,6 +67,7 @@ export type RouteFrame =
       readonly tenants: readonly TenantRoute[];
       readonly agents: readonly AgentRoute[];
       readonly revocations: readonly Revocation[];
+      readonly providerKeys: readonly SealedProviderKey[];
     }
   | {
       readonly type: 'delta';
@@ -55,6 +77,7 @@ export type RouteFrame =
       readonly tenants?: { readonly upsert: readonly TenantRoute[]; readonly remove: readonly string[] };
       readonly jwks?: { readonly keys: readonly Record<string, unknown>[] };
       readonly revocations?: readonly Revocation[];
+      readonly providerKeys?: { readonly upsert: readonly SealedProviderKey[]; readonly remove: readonly string[] };
     }
   | { readonly type: 'heartbeat'; readonly version: number; readonly at: string };
 

@@ -9,10 +9,16 @@ const TWO = 'ten_two';
 const SHARED_TABLES = [
   'hosts',
   'idempotency_keys',
+  'identity_providers',
   'installation',
+  'outbox_cursors',
+  'passkeys',
+  'sign_in_attempts',
   'signing_keys',
   'tier_templates',
+  'user_identities',
   'user_sessions',
+  'user_totp',
   'users',
 ];
 

@@ -18,6 +18,18 @@ export const ID_PREFIXES = {
   session: 'ses',
   task: 'tsk',
   token: 'tok',
+  userSession: 'uss',
+  identityProvider: 'idp',
+  mail: 'mail',
+  invitation: 'inv',
+  trustTransition: 'ttr',
+  trustSignal: 'tsg',
+  dataKey: 'dek',
+  secret: 'sec',
+  modelCall: 'call',
+  quotaLease: 'lse',
+  webhook: 'whk',
+  delivery: 'dlv',
 } as const;
 export type IdKind = keyof typeof ID_PREFIXES;
 

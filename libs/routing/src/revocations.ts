@@ -1,9 +1,12 @@
 import type { MemberClaims, Revocation } from '#libs/contracts';
 
+/** One tenant's revocation never touches another tenant's token, whatever id it names. */
+const tokenKey = (tenantId: string, jti: string) => `${tenantId}/${jti}`;
+
 /** Revoked tokens, looked up in constant time; entries leave once no such token can be valid any more. */
 export class Revocations {
-  readonly #tokens = new Map<string, number>();
-  readonly #members = new Map<string, { issuedBefore: number; until: number }>();
+  readonly #tokens = new Map<string, { tenantId: string; until: number }>();
+  readonly #members = new Map<string, { tenantId: string; issuedBefore: number; until: number }>();
 
   clear(): void {
     this.#tokens.clear();
@@ -13,14 +16,16 @@ export class Revocations {
   add(entries: readonly Revocation[], now: number): void {
     for (const entry of entries) {
       const until = Date.parse(entry.until);
+      const { tenantId } = entry;
       if ('jti' in entry) {
-        this.#tokens.set(entry.jti, until);
+        this.#tokens.set(tokenKey(tenantId, entry.jti), { tenantId, until });
         continue;
       }
       const issuedBefore = Date.parse(entry.issuedBefore);
       const known = this.#members.get(entry.memberId);
       // Two revocations of one member: the later border covers the earlier one.
       this.#members.set(entry.memberId, {
+        tenantId,
         issuedBefore: Math.max(issuedBefore, known?.issuedBefore ?? 0),
         until: Math.max(until, known?.until ?? 0),
       });
@@ -29,17 +34,22 @@ export class Revocations {
   }
 
   /** A token issued within the second of a revocation counts as revoked: `iat` has no finer grain. */
-  covers(claims: Pick<MemberClaims, 'jti' | 'sub' | 'iat'>): boolean {
-    if (this.#tokens.has(claims.jti)) return true;
+  covers(claims: Pick<MemberClaims, 'tid' | 'jti' | 'sub' | 'iat'>): boolean {
+    if (this.#tokens.has(tokenKey(claims.tid, claims.jti))) return true;
     const member = this.#members.get(claims.sub);
-    return member !== undefined && claims.iat * 1000 < member.issuedBefore;
+    return member !== undefined && member.tenantId === claims.tid && claims.iat * 1000 < member.issuedBefore;
   }
 
   list(): Revocation[] {
     const time = (at: number) => new Date(at).toISOString();
     return [
-      ...[...this.#tokens].map(([jti, until]) => ({ jti, until: time(until) })),
+      ...[...this.#tokens].map(([key, { tenantId, until }]) => ({
+        tenantId,
+        jti: key.slice(tenantId.length + 1),
+        until: time(until),
+      })),
       ...[...this.#members].map(([memberId, entry]) => ({
+        tenantId: entry.tenantId,
         memberId,
         issuedBefore: time(entry.issuedBefore),
         until: time(entry.until),
@@ -48,7 +58,7 @@ export class Revocations {
   }
 
   #prune(now: number): void {
-    for (const [jti, until] of this.#tokens) if (until < now) this.#tokens.delete(jti);
+    for (const [key, { until }] of this.#tokens) if (until < now) this.#tokens.delete(key);
     for (const [memberId, entry] of this.#members) if (entry.until < now) this.#members.delete(memberId);
   }
 }

@@ -22,8 +22,8 @@ describe('checkFrame', () => {
       snapshot({
         agents: [held],
         revocations: [
-          { jti: 'a', until },
-          { memberId: 'm', issuedBefore: until, until },
+          { tenantId: 'ten_acme', jti: 'a', until },
+          { tenantId: 'ten_acme', memberId: 'm', issuedBefore: until, until },
         ],
       }),
       delta(1),
@@ -54,7 +54,7 @@ describe('checkFrame', () => {
     ['an empty host', set('tenants.0.hosts', [''])],
     ['a tenant without a brand', set('tenants.0.brand', undefined)],
     ['a revocation of nothing', set('revocations', [{ until: new Date().toISOString() }])],
-    ['a revocation without an end', set('revocations', [{ jti: 'a', until: 'soon' }])],
+    ['a revocation without an end', set('revocations', [{ tenantId: 'ten_acme', jti: 'a', until: 'soon' }])],
     ['a delta backwards', { ...delta(5), version: 4 }],
     ['a delta from nowhere', set('from', undefined, delta(1))],
     ['a delta with half a change', { ...delta(1), agents: { upsert: [] } }],

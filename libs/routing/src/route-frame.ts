@@ -53,6 +53,8 @@ function checkAgent(value: unknown): void {
     isFields(model) && isText(model['provider']) && typeof model['name'] === 'string',
     'agent.model is not a model',
   );
+  texts(value, ['tierKey'], 'agent');
+  checkLimits(value['limits'], 'agent.limits');
 }
 
 function checkTenant(value: unknown): void {
@@ -60,6 +62,7 @@ function checkTenant(value: unknown): void {
   texts(value, ['tenantId', 'slug', 'name'], 'tenant');
   expect(value['status'] === 'active' || value['status'] === 'suspended', 'tenant.status is unknown');
   expect(list(value['hosts'], 'tenant.hosts').every(isText), 'tenant.hosts holds something that is not a host name');
+  checkLimits(value['limits'], 'tenant.limits');
   const brand = value['brand'];
   expect(isFields(brand), 'tenant.brand is not an object');
   for (const name of ['name', 'accent', 'greeting'])
@@ -68,10 +71,23 @@ function checkTenant(value: unknown): void {
 
 function checkRevocation(value: unknown): void {
   expect(isFields(value) && isTime(value['until']), 'a revocation has no end');
+  texts(value, ['tenantId'], 'revocation');
   expect(
     isText(value['jti']) || (isText(value['memberId']) && isTime(value['issuedBefore'])),
     'a revocation names neither a token nor a member with a time',
   );
+}
+
+function checkLimits(value: unknown, what: string): void {
+  expect(isFields(value), `${what} is not an object`);
+  for (const name of ['tokensPerDay', 'costPerDayMicros'])
+    expect(value[name] === null || isVersion(value[name]), `${what}.${name} is neither null nor a whole number`);
+}
+
+function checkProviderKey(value: unknown): void {
+  expect(isFields(value), 'a provider key is not an object');
+  texts(value, ['id', 'tenantId', 'provider', 'jwe'], 'providerKey');
+  expect(value['memberId'] === null || isText(value['memberId']), 'providerKey.memberId is neither null nor a text');
 }
 
 function checkJwks(value: unknown): void {
@@ -94,6 +110,7 @@ function checkSnapshot(frame: Fields): void {
   checkUnique(tenants, 'tenantId', 'tenants');
   checkUnique(agents, 'agentId', 'agents');
   list(frame['revocations'], 'revocations').forEach(checkRevocation);
+  list(frame['providerKeys'], 'providerKeys').forEach(checkProviderKey);
 }
 
 function checkChange(value: unknown, what: string, check: (entry: unknown) => void): void {
@@ -108,6 +125,7 @@ function checkDelta(frame: Fields): void {
   expect((frame['version'] as number) >= (frame['from'] as number), 'delta.version is before delta.from');
   checkChange(frame['agents'], 'agents', checkAgent);
   checkChange(frame['tenants'], 'tenants', checkTenant);
+  checkChange(frame['providerKeys'], 'providerKeys', checkProviderKey);
   if (frame['jwks'] !== undefined) checkJwks(frame['jwks']);
   if (frame['revocations'] !== undefined) list(frame['revocations'], 'revocations').forEach(checkRevocation);
 }

@@ -106,17 +106,23 @@ describe('RouteTable', () => {
     const clock = new ManualClock(new Date('2026-01-01T00:00:00Z'));
     const table = new RouteTable(clock);
     const until = '2026-01-01T00:15:00Z';
-    table.apply(snapshot({ revocations: [{ jti: 't1', until }] }));
-    table.apply(delta(1, { revocations: [{ memberId: 'mem_a', issuedBefore: '2026-01-01T00:00:10Z', until }] }));
+    table.apply(snapshot({ revocations: [{ tenantId: 'ten_acme', jti: 't1', until }] }));
+    table.apply(
+      delta(1, {
+        revocations: [{ tenantId: 'ten_acme', memberId: 'mem_a', issuedBefore: '2026-01-01T00:00:10Z', until }],
+      }),
+    );
     const at = (text: string) => Date.parse(text) / 1000;
-    const claims = (jti: string, sub: string, iat: string) => ({ jti, sub, iat: at(iat) });
+    const claims = (jti: string, sub: string, iat: string) => ({ tid: 'ten_acme', jti, sub, iat: at(iat) });
     expect(table.isRevoked(claims('t1', 'mem_b', '2026-01-01T00:00:00Z'))).toBe(true);
     expect(table.isRevoked(claims('t2', 'mem_b', '2026-01-01T00:00:00Z'))).toBe(false);
     expect(table.isRevoked(claims('t3', 'mem_a', '2026-01-01T00:00:09Z'))).toBe(true);
     expect(table.isRevoked(claims('t4', 'mem_a', '2026-01-01T00:00:10Z'))).toBe(false);
     clock.advance(16 * 60_000);
-    table.apply(delta(2, { revocations: [{ jti: 't5', until: '2026-01-01T01:00:00Z' }] }));
-    expect(table.snapshot()?.revocations).toEqual([{ jti: 't5', until: '2026-01-01T01:00:00.000Z' }]);
+    table.apply(delta(2, { revocations: [{ tenantId: 'ten_acme', jti: 't5', until: '2026-01-01T01:00:00Z' }] }));
+    expect(table.snapshot()?.revocations).toEqual([
+      { tenantId: 'ten_acme', jti: 't5', until: '2026-01-01T01:00:00.000Z' },
+    ]);
   });
 
   it('is the same table whether built by any run of deltas or by its own snapshot', () => {

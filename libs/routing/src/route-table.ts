@@ -1,5 +1,13 @@
-import type { AgentRoute, MemberClaims, RouteFrame, TenantRoute } from '#libs/contracts';
+import type {
+  AgentRoute,
+  MemberClaims,
+  ProviderName,
+  RouteFrame,
+  SealedProviderKey,
+  TenantRoute,
+} from '#libs/contracts';
 import { type Clock, SystemClock } from '#libs/kernel';
+import { ProviderKeys } from './provider-keys.js';
 import { Revocations } from './revocations.js';
 import type { DeltaFrame, SnapshotFrame } from './route-frame.js';
 
@@ -27,6 +35,7 @@ export class RouteTable {
   readonly #agents = new Map<string, AgentRoute>();
   readonly #places = new Map<string, AgentRoute>();
   readonly #revocations = new Revocations();
+  readonly #providerKeys = new ProviderKeys();
   #position: { readonly epoch: string; readonly version: number } | undefined;
   #keys: TokenKeys = { issuer: '', jwks: { keys: [] } };
 
@@ -67,8 +76,13 @@ export class RouteTable {
     return this.#places.get(placeKey(tenantId, workspaceId));
   }
 
-  isRevoked(claims: Pick<MemberClaims, 'jti' | 'sub' | 'iat'>): boolean {
+  isRevoked(claims: Pick<MemberClaims, 'tid' | 'jti' | 'sub' | 'iat'>): boolean {
     return this.#revocations.covers(claims);
+  }
+
+  /** The member's own key for a provider, else the tenant's; undefined: the platform's is used. */
+  providerKey(tenantId: string, memberId: string, provider: ProviderName): SealedProviderKey | undefined {
+    return this.#providerKeys.find(tenantId, memberId, provider);
   }
 
   /** Applies a frame that `checkFrame` accepted. */
@@ -91,6 +105,7 @@ export class RouteTable {
       tenants: [...this.#tenants.values()],
       agents: [...this.#agents.values()],
       revocations: this.#revocations.list(),
+      providerKeys: this.#providerKeys.list(),
     };
   }
 
@@ -101,8 +116,10 @@ export class RouteTable {
     }
     for (const index of [this.#tenants, this.#hosts, this.#slugs, this.#agents, this.#places]) index.clear();
     this.#revocations.clear();
+    this.#providerKeys.clear();
     for (const tenant of frame.tenants) this.#putTenant(tenant);
     for (const agent of frame.agents) this.#putAgent(agent);
+    for (const key of frame.providerKeys) this.#providerKeys.put(key);
     this.#revocations.add(frame.revocations, this.clock.now().getTime());
     this.#keys = { issuer: frame.issuer, jwks: frame.jwks };
     this.#position = { epoch: frame.epoch, version: frame.version };
@@ -115,6 +132,8 @@ export class RouteTable {
     for (const id of frame.tenants?.remove ?? []) this.#dropTenant(id);
     for (const tenant of frame.tenants?.upsert ?? []) this.#putTenant(tenant);
     for (const agent of frame.agents?.upsert ?? []) this.#putAgent(agent);
+    for (const id of frame.providerKeys?.remove ?? []) this.#providerKeys.drop(id);
+    for (const key of frame.providerKeys?.upsert ?? []) this.#providerKeys.put(key);
     if (frame.jwks) this.#keys = { issuer: this.#keys.issuer, jwks: frame.jwks };
     this.#revocations.add(frame.revocations ?? [], this.clock.now().getTime());
     this.#position = { epoch, version: frame.version };

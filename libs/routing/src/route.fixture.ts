@@ -8,6 +8,8 @@ export const tenant = (name: string, over: Partial<TenantRoute> = {}): TenantRou
   hosts: [`${name}.test`],
   brand: { name, accent: '#000000', greeting: 'Hello' },
   status: 'active',
+  limits: { tokensPerDay: null, costPerDayMicros: null },
+  acceptsSharedSecretTokens: false,
   ...over,
 });
 
@@ -22,6 +24,8 @@ export const agent = (name: string, tenantName: string, over: Partial<AgentRoute
   trustModeMax: 1,
   credentialSha256: 'ab'.repeat(32),
   model: { provider: 'offline', name: 'offline' },
+  tierKey: 'wire',
+  limits: { tokensPerDay: null, costPerDayMicros: null },
   ...over,
 });
 
@@ -34,6 +38,7 @@ export const snapshot = (over: Partial<SnapshotFrame> = {}): SnapshotFrame => ({
   tenants: [tenant('acme'), tenant('other')],
   agents: [agent('a', 'acme'), agent('x', 'other')],
   revocations: [],
+  providerKeys: [],
   ...over,
 });
 

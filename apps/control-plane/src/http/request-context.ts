@@ -5,9 +5,13 @@ import type { Principal } from '../identity/principal.js';
 
 export interface RequestContext {
   readonly requestId: string;
+  /** Where it came from: for the audit log, sessions and lock-outs. */
+  readonly origin: { readonly address: string; readonly userAgent: string };
   /** Set by the access guard. */
   principal?: Principal;
 }
+
+const MAX_USER_AGENT = 256;
 
 const storage = new AsyncLocalStorage<RequestContext>();
 const contexts = new WeakMap<object, RequestContext>();
@@ -29,7 +33,10 @@ export function requestIdOf(header: string | string[] | undefined): string {
 
 export function registerRequestContext(server: FastifyInstance): void {
   server.addHook('onRequest', (request, reply, done) => {
-    const context = { requestId: requestIdOf(request.headers['x-request-id']) };
+    const context = {
+      requestId: requestIdOf(request.headers['x-request-id']),
+      origin: { address: request.ip, userAgent: String(request.headers['user-agent'] ?? '').slice(0, MAX_USER_AGENT) },
+    };
     contexts.set(request.raw, context);
     void reply.header('x-request-id', context.requestId);
     storage.run(context, done);

@@ -13,7 +13,9 @@ import { createLogger } from '#libs/telemetry';
 import { AuditLog } from '../audit/audit-log.js';
 import { CoordinationHandle } from '../core.module.js';
 import { ApiKeysService } from '../identity/api-keys.service.js';
+import { PlatformKeys } from '../secrets/platform-keys.js';
 import { SecretBox } from '../secrets/secret-box.js';
+import { Vault } from '../secrets/vault.js';
 import { createHttpAdapter } from './http-adapter.js';
 import { NestLogger } from './nest-logger.js';
 
@@ -69,6 +71,8 @@ export async function startTestApp(
     { provide: CoordinationHandle, useValue: coordination },
     { provide: Counters, useValue: coordination.counters },
     { provide: ChangeNotifier, useValue: coordination.notifier },
+    { provide: PlatformKeys, useValue: new PlatformKeys(config.masterKey) },
+    Vault,
     AuditLog,
     { provide: SecretBox, useValue: new SecretBox(config.masterKey) },
   ];

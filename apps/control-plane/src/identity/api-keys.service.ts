@@ -69,7 +69,7 @@ export class ApiKeysService {
   }
 
   /** Who a key belongs to. Throws ApiKeyInvalid, the same for every reason. */
-  async authenticate(key: string | undefined): Promise<Principal> {
+  async authenticate(key: string | undefined, _address?: string): Promise<Principal> {
     const parts = KEY_PATTERN.exec(key ?? '');
     const [whole, kind, prefix] = parts ?? [];
     if (!whole || !prefix) throw new ApiKeyInvalid();

@@ -9,14 +9,20 @@ import {
   OriginRefused,
   ProxyCredentialInvalid,
   SessionRequired,
+  TenantRequired,
   TooManyAttempts,
 } from './identity.errors.js';
+import { MemberTokens } from './member-tokens.js';
 import type { Principal } from './principal.js';
+import { ROLE_SCOPES } from './roles.js';
 import { bearerOf, cookieOf, sameSecret } from './secrets.js';
-import { SESSION_COOKIE, SessionsService } from './sessions.service.js';
+import { type ConsoleSession, SESSION_COOKIE, SessionsService } from './sessions.service.js';
 
 /** Wrong keys an address may send in a minute before it is told to wait. Right keys are never held up. */
 const WRONG_KEYS_PER_MINUTE = 60;
+
+/** Names the tenant that a call is about, for callers who may act for several. */
+const TENANT_HEADER = 'wirebot-tenant';
 
 /** What of a request says who is calling; shared by HTTP routes and the event socket's upgrade. */
 export interface Credentials {
@@ -33,6 +39,7 @@ export class Authenticator {
   constructor(
     private readonly keys: ApiKeysService,
     private readonly sessions: SessionsService,
+    private readonly memberTokens: MemberTokens,
     private readonly counters: Counters,
     private readonly config: ControlPlaneConfig,
   ) {}
@@ -40,25 +47,63 @@ export class Authenticator {
   /** By API key. Throws ApiKeyInvalid, or TooManyAttempts when the address keeps sending wrong ones. */
   async byKey(credentials: Credentials): Promise<Principal> {
     try {
-      return await this.keys.authenticate(bearerOf(credentials.headers.authorization));
+      return await this.keys.authenticate(bearerOf(credentials.headers.authorization), credentials.address);
     } catch (error) {
       if (error instanceof ApiKeyInvalid) await this.#countWrongKey(credentials.address);
       throw error;
     }
   }
 
-  /** By operator's key, or by the admin console's cookie. */
+  /** By operator's key, or by an operator's console session. */
   async operator(credentials: Credentials): Promise<Principal> {
-    const { authorization, cookie } = credentials.headers;
-    if (authorization !== undefined) {
+    if (credentials.headers.authorization !== undefined) {
       const principal = await this.byKey(credentials);
       if (principal.kind !== 'operator') throw new OperatorRequired();
       return principal;
     }
-    const session = await this.sessions.find(cookieOf(cookie, SESSION_COOKIE));
-    if (!session) throw new SessionRequired();
-    if (credentials.mutates) this.assertOwnOrigin(credentials.headers);
-    return { kind: 'operator', userId: session.user.id, scopes: ['*'] };
+    const session = await this.#session(credentials);
+    if (!session.user.isOperator) throw new OperatorRequired();
+    return { kind: 'operator', userId: session.user.id, sessionId: session.id, scopes: ['*'] };
+  }
+
+  /**
+   * On tenant routes: a tenant's key, an operator's key, or a console session. Who may act for several tenants names one in
+   * the header `Wirebot-Tenant`.
+   */
+  async forTenant(credentials: Credentials): Promise<Principal> {
+    const named = credentials.headers[TENANT_HEADER];
+    const wanted = typeof named === 'string' ? named : undefined;
+    if (credentials.headers.authorization !== undefined || credentials.headers.cookie === undefined) {
+      const principal = await this.byKey(credentials);
+      if (principal.kind === 'tenant' && wanted !== undefined && wanted !== principal.tenantId)
+        throw new TenantRequired();
+      const bind = principal.kind === 'operator' && principal.tenantId === undefined && wanted !== undefined;
+      return bind ? { ...principal, tenantId: await this.sessions.tenantExists(wanted) } : principal;
+    }
+    const session = await this.#session(credentials);
+    const { id: sessionId, user } = session;
+    if (user.isOperator && wanted !== undefined) {
+      const tenantId = await this.sessions.tenantExists(wanted);
+      return { kind: 'operator', userId: user.id, sessionId, scopes: ['*'], tenantId };
+    }
+    const roles = await this.sessions.staffRoles(user.id);
+    const staff = wanted === undefined && roles.length === 1 ? roles[0] : roles.find((row) => row.tenantId === wanted);
+    if (!staff) throw new TenantRequired();
+    return { kind: 'staff', userId: user.id, sessionId, ...staff, scopes: ROLE_SCOPES[staff.role] };
+  }
+
+  /** By console session, whatever the role. */
+  async user(credentials: Credentials): Promise<Principal> {
+    const session = await this.#session(credentials);
+    return { kind: 'user', userId: session.user.id, sessionId: session.id, scopes: [] };
+  }
+
+  /** By a member's own token. */
+  async member(credentials: Credentials): Promise<Principal> {
+    const token = bearerOf(credentials.headers.authorization);
+    const claims = await this.memberTokens.verify(token);
+    const { tid: tenantId, sub: memberId, wid: workspaceId, jti: tokenId, scopes } = claims;
+    return { kind: 'member', tenantId, memberId, workspaceId, tokenId, scopes };
   }
 
   proxy(credentials: Credentials): Principal {
@@ -72,6 +117,13 @@ export class Authenticator {
     const origin = URL.parse(headers.origin ?? '');
     const own = origin?.host === headers.host || origin?.origin === new URL(this.config.url).origin;
     if (!origin || !own) throw new OriginRefused();
+  }
+
+  async #session(credentials: Credentials): Promise<ConsoleSession> {
+    const session = await this.sessions.find(cookieOf(credentials.headers.cookie, SESSION_COOKIE));
+    if (!session) throw new SessionRequired();
+    if (credentials.mutates) this.assertOwnOrigin(credentials.headers);
+    return session;
   }
 
   async #countWrongKey(address: string): Promise<void> {

@@ -28,7 +28,17 @@ export class TenantRequired extends DomainError {
   readonly code = 'tenant-required';
   readonly kind = 'forbidden';
   constructor() {
-    super("This call acts for one tenant. Use a tenant's key, or an operator's key that is bound to a tenant.");
+    super(
+      "This call acts for one tenant. Use a tenant's key, or name a tenant you may act for in the header Wirebot-Tenant.",
+    );
+  }
+}
+
+export class KeyReadOnly extends DomainError {
+  readonly code = 'key-read-only';
+  readonly kind = 'forbidden';
+  constructor() {
+    super('This API key may only read. Use a key that may change things.');
   }
 }
 

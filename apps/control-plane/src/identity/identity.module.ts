@@ -3,6 +3,7 @@ import { APP_GUARD } from '@nestjs/core';
 import { AccessGuard } from './access.guard.js';
 import { ApiKeysService } from './api-keys.service.js';
 import { Authenticator } from './authenticator.js';
+import { MemberTokens } from './member-tokens.js';
 import { KeysController } from './keys.controller.js';
 import { SessionController } from './session.controller.js';
 import { SessionsService } from './sessions.service.js';
@@ -16,6 +17,7 @@ import { UsersService } from './users.service.js';
 @Module({
   controllers: [SessionController, KeysController],
   providers: [
+    MemberTokens,
     ApiKeysService,
     UsersService,
     SessionsService,

@@ -7,13 +7,13 @@ import { Public } from './decorators.js';
 import { OpenSessionDto } from './dto/open-session.dto.js';
 import { SessionRequired } from './identity.errors.js';
 import { cookieOf } from './secrets.js';
-import { type AdminSession, SESSION_COOKIE, SESSION_SECONDS, SessionsService } from './sessions.service.js';
+import { type ConsoleSession, SESSION_COOKIE, SESSION_SECONDS, SessionsService } from './sessions.service.js';
 
-const view = (session: AdminSession) => ({ user: session.user, expiresAt: session.expiresAt.toISOString() });
+const view = (session: ConsoleSession) => ({ user: session.user, expiresAt: session.expiresAt.toISOString() });
 
 /** Signing in to the admin console. */
 @ApiTags('admin session')
-@Controller('v1/admin/session')
+@Controller(['v1/session', 'v1/admin/session'])
 export class SessionController {
   constructor(
     private readonly sessions: SessionsService,
@@ -56,7 +56,7 @@ export class SessionController {
     void reply.header('cache-control', 'no-store');
     void reply.header(
       'set-cookie',
-      `${SESSION_COOKIE}=${value}; Path=/v1/admin; HttpOnly; SameSite=Strict; Max-Age=${seconds}${secure}`,
+      `${SESSION_COOKIE}=${value}; Path=/v1; HttpOnly; SameSite=Strict; Max-Age=${seconds}${secure}`,
     );
   }
 }

@@ -1,8 +1,10 @@
 import { Injectable } from '@nestjs/common';
-import { Database } from '#libs/database';
-import { Clock } from '#libs/kernel';
+import { Database, type Prisma } from '#libs/database';
+import { Clock, Ids } from '#libs/kernel';
 import { Counters } from '#libs/queue';
-import { LoginInvalid, TooManyAttempts } from './identity.errors.js';
+import { currentRequest } from '../http/request-context.js';
+import { LoginInvalid, TenantRequired, TooManyAttempts } from './identity.errors.js';
+import { isStaffRole, type StaffRole } from './roles.js';
 import { randomSecret, sha256 } from './secrets.js';
 import { UsersService, type UserView } from './users.service.js';
 
@@ -11,10 +13,22 @@ export const SESSION_SECONDS = 12 * 3_600;
 /** Attempts to sign in, right or wrong, per window. */
 const LOGIN_LIMITS = { windowSeconds: 900, perEmail: 10, perAddress: 50 } as const;
 
-export interface AdminSession {
-  readonly user: UserView;
+export interface ConsoleSession {
+  readonly id: string;
+  readonly user: UserView & { readonly isOperator: boolean };
   readonly expiresAt: Date;
+  /** When the user last proved who they are. */
+  readonly provedAt: Date;
 }
+
+type SessionRow = Prisma.UserSessionGetPayload<{ include: { user: true } }>;
+
+const toSession = ({ id, user, expiresAt, provedAt }: SessionRow): ConsoleSession => ({
+  id,
+  user: { id: user.id, email: user.email, isOperator: user.platformRole === 'operator' },
+  expiresAt,
+  provedAt,
+});
 
 /** Sessions of the admin console: an opaque cookie, of which only a hash is stored. */
 @Injectable()
@@ -23,35 +37,54 @@ export class SessionsService {
     private readonly database: Database,
     private readonly users: UsersService,
     private readonly counters: Counters,
+    private readonly ids: Ids,
     private readonly clock: Clock,
   ) {}
 
   /** Throws LoginInvalid (the same for an unknown address and a wrong password) or TooManyAttempts. */
-  async open(email: string, password: string, address: string): Promise<AdminSession & { readonly cookie: string }> {
+  async open(email: string, password: string, address: string): Promise<ConsoleSession & { readonly cookie: string }> {
     // Without counters nobody signs in: guessing must never be free.
     await this.#count(`login:email:${sha256(email.trim().toLowerCase())}`, LOGIN_LIMITS.perEmail);
     await this.#count(`login:address:${address}`, LOGIN_LIMITS.perAddress);
     const user = await this.users.verify(email, password);
     if (!user) throw new LoginInvalid();
+    return this.start(user.id, 'password');
+  }
+
+  /** A new session of somebody who has proved who they are. */
+  async start(userId: string, method: string): Promise<ConsoleSession & { readonly cookie: string }> {
     const cookie = randomSecret();
     const now = this.clock.now();
     const expiresAt = new Date(now.getTime() + SESSION_SECONDS * 1_000);
-    await this.database.system(async (tx) => {
+    const { address, userAgent } = currentRequest()?.origin ?? { address: '', userAgent: '' };
+    const data = { id: this.ids.next('userSession'), idHash: sha256(cookie), userId, method, address, userAgent };
+    const row = await this.database.system(async (tx) => {
       await tx.userSession.deleteMany({ where: { expiresAt: { lte: now } } });
-      await tx.userSession.create({ data: { idHash: sha256(cookie), userId: user.id, createdAt: now, expiresAt } });
+      const times = { createdAt: now, lastSeenAt: now, provedAt: now, expiresAt };
+      return tx.userSession.create({ data: { ...data, ...times }, include: { user: true } });
     });
-    return { user, expiresAt, cookie };
+    return { ...toSession(row), cookie };
   }
 
-  async find(cookie: string | undefined): Promise<AdminSession | undefined> {
+  async find(cookie: string | undefined): Promise<ConsoleSession | undefined> {
     if (!cookie || !/^[\w-]{43}$/.test(cookie)) return undefined;
     const row = await this.database.system((tx) =>
-      tx.userSession.findUnique({
-        where: { idHash: sha256(cookie) },
-        include: { user: { select: { id: true, email: true } } },
-      }),
+      tx.userSession.findUnique({ where: { idHash: sha256(cookie) }, include: { user: true } }),
     );
-    return row && row.expiresAt > this.clock.now() ? { user: row.user, expiresAt: row.expiresAt } : undefined;
+    return row && row.expiresAt > this.clock.now() && row.user.disabledAt === null ? toSession(row) : undefined;
+  }
+
+  /** The tenants somebody works for. */
+  async staffRoles(userId: string): Promise<{ readonly tenantId: string; readonly role: StaffRole }[]> {
+    const rows = await this.database.system((tx) => tx.tenantStaff.findMany({ where: { userId } }));
+    return rows.flatMap(({ tenantId, role }) => (isStaffRole(role) ? [{ tenantId, role }] : []));
+  }
+
+  /** Resolves with the id; throws TenantRequired when there is no such tenant. */
+  async tenantExists(tenantId: string): Promise<string> {
+    const count = await this.database.system((tx) => tx.tenant.count({ where: { id: tenantId } }));
+    if (count === 0) throw new TenantRequired();
+    return tenantId;
   }
 
   async close(cookie: string | undefined): Promise<void> {

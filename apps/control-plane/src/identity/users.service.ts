@@ -18,14 +18,14 @@ export class UsersService {
     private readonly ids: Ids,
   ) {}
 
-  /** Creates the user, or gives an existing one this password. Throws PasswordTooWeak. */
+  /** Creates the operator, or gives an existing one this password. Throws PasswordTooWeak. */
   async ensure(email: string, password: string): Promise<UserView> {
     const passwordHash = await hashPassword(password);
     const id = this.ids.next('user');
     return this.database.system((tx) =>
       tx.user.upsert({
         where: { email: normalize(email) },
-        create: { id, email: normalize(email), passwordHash },
+        create: { id, email: normalize(email), passwordHash, platformRole: 'operator' },
         update: { passwordHash },
         select: { id: true, email: true },
       }),
@@ -39,7 +39,7 @@ export class UsersService {
   /** The user when the password is right; takes as long when there is no such user. */
   async verify(email: string, password: string): Promise<UserView | undefined> {
     const user = await this.database.system((tx) => tx.user.findUnique({ where: { email: normalize(email) } }));
-    const right = await verifyPassword(user?.passwordHash, password);
+    const right = await verifyPassword(user?.passwordHash ?? undefined, password);
     return user && right ? { id: user.id, email: user.email } : undefined;
   }
 }

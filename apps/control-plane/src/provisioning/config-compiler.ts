@@ -37,7 +37,10 @@ export class ConfigCompiler {
         orderBy: { id: 'asc' },
       });
       const tiers = await tx.tier.findMany({ where: { tenantId: gateway.tenantId } });
-      const keys = await tx.signingKey.findMany({ where: { retiredAt: null }, select: { publicJwk: true } });
+      const keys = await tx.signingKey.findMany({
+        where: { OR: [{ removeAfter: null }, { removeAfter: { gt: new Date() } }] },
+        select: { publicJwk: true },
+      });
       return {
         config: {
           gatewayId,

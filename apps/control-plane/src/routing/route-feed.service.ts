@@ -5,12 +5,14 @@ import {
   type Revocation,
   ROUTE_HEARTBEAT_SECONDS,
   type RouteFrame,
+  type SealedProviderKey,
   type TenantRoute,
 } from '#libs/contracts';
 import { Database } from '#libs/database';
 import { Clock, delay } from '#libs/kernel';
 import { ChangeNotifier } from '#libs/queue';
 import { Log } from '../log.js';
+import { dailyLimits } from './daily-limits.js';
 import { ROUTES_CHANNEL } from './route-publisher.js';
 
 /** Notices can get lost; the database is read this often anyway. */
@@ -39,6 +41,7 @@ export class RouteFeedService implements OnApplicationBootstrap, BeforeApplicati
   readonly #stop = new AbortController();
   #tenants = new Map<string, TenantRoute>();
   #revocations: Revocation[] = [];
+  #providerKeys = new Map<string, SealedProviderKey>();
   #jwks: Jwks = { keys: [] };
   #epoch = '';
   #version = 0;
@@ -95,6 +98,7 @@ export class RouteFeedService implements OnApplicationBootstrap, BeforeApplicati
       tenants: [...this.#tenants.values()],
       agents: [...this.#agents.values()],
       revocations: this.#revocations,
+      providerKeys: [...this.#providerKeys.values()],
     };
   }
 
@@ -122,12 +126,12 @@ export class RouteFeedService implements OnApplicationBootstrap, BeforeApplicati
       const rows = await tx.$queryRaw<{ agent_id: string; route: AgentRoute | null; version: bigint }[]>`
         SELECT agent_id, route, version FROM routes WHERE version > ${from} ORDER BY version`;
       const tenants = await tx.tenant.findMany({
-        where: { status: { not: 'closed' } },
+        where: { status: { in: ['active', 'suspended'] } },
         include: { hosts: true },
         orderBy: { id: 'asc' },
       });
       const keys = await tx.signingKey.findMany({
-        where: { retiredAt: null },
+        where: { OR: [{ removeAfter: null }, { removeAfter: { gt: this.clock.now() } }] },
         select: { publicJwk: true },
         orderBy: { kid: 'asc' },
       });
@@ -136,13 +140,15 @@ export class RouteFeedService implements OnApplicationBootstrap, BeforeApplicati
         orderBy: { id: 'asc' },
       });
       const epoch = this.#epoch || (await tx.installation.findUniqueOrThrow({ where: { id: 1 } })).epoch;
-      return { rows, tenants, keys, revoked, epoch };
+      const issuers = await tx.sharedSecretIssuer.findMany({ where: { enabled: true }, select: { tenantId: true } });
+      const accepting = new Set(issuers.map((issuer) => issuer.tenantId));
+      return { rows, tenants, keys, revoked, accepting, epoch };
     });
     this.#epoch = fresh.epoch;
     this.#apply(
       from,
       fresh.rows,
-      fresh.tenants.map(toTenantRoute),
+      fresh.tenants.map((row) => toTenantRoute(row, fresh.accepting.has(row.id))),
       fresh.keys.map((key) => key.publicJwk as Record<string, unknown>),
       fresh.revoked.map(toRevocation),
     );
@@ -195,14 +201,18 @@ export class RouteFeedService implements OnApplicationBootstrap, BeforeApplicati
   }
 }
 
-function toTenantRoute(row: {
-  id: string;
-  slug: string;
-  name: string;
-  status: string;
-  brand: unknown;
-  hosts: readonly { host: string }[];
-}): TenantRoute {
+function toTenantRoute(
+  row: {
+    id: string;
+    slug: string;
+    name: string;
+    status: string;
+    brand: unknown;
+    limits: unknown;
+    hosts: readonly { host: string }[];
+  },
+  acceptsSharedSecretTokens: boolean,
+): TenantRoute {
   const brand = row.brand as Partial<TenantRoute['brand']>;
   return {
     tenantId: row.id,
@@ -215,16 +225,20 @@ function toTenantRoute(row: {
       greeting: brand.greeting ?? 'What are we working on today?',
     },
     status: row.status === 'suspended' ? 'suspended' : 'active',
+    limits: dailyLimits(row.limits),
+    acceptsSharedSecretTokens,
   };
 }
 
 function toRevocation(row: {
+  tenantId: string;
   jti: string | null;
   memberId: string | null;
   issuedBefore: Date | null;
   until: Date;
 }): Revocation {
   const until = row.until.toISOString();
-  if (row.jti) return { jti: row.jti, until };
-  return { memberId: row.memberId ?? '', issuedBefore: (row.issuedBefore ?? row.until).toISOString(), until };
+  const { tenantId } = row;
+  if (row.jti) return { tenantId, jti: row.jti, until };
+  return { tenantId, memberId: row.memberId ?? '', issuedBefore: (row.issuedBefore ?? row.until).toISOString(), until };
 }

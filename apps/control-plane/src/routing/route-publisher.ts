@@ -6,6 +6,7 @@ import type { GatewayAddress } from '#libs/drivers/core';
 import { ChangeNotifier } from '#libs/queue';
 import { trustCeiling } from '../provisioning/config-compiler.js';
 import type { AgentRecord, GatewayRecord } from '../provisioning/resources.repository.js';
+import { dailyLimits } from './daily-limits.js';
 import { GatewayCredentials } from '../secrets/gateway-credentials.js';
 
 /** Any number that nothing else in this database uses as an advisory lock. */
@@ -46,6 +47,8 @@ export class RoutePublisher {
       trustModeMax: trustCeiling(agent.tenant.trustCeiling, tier?.trustCeiling ?? 0, gateway.kind),
       credentialSha256: this.credentials.brokerSha256(agent.id),
       model: { provider, name },
+      tierKey: agent.member.tierKey,
+      limits: dailyLimits(tier?.limits),
     };
     return this.#write(tx, agent, route as unknown as Prisma.InputJsonObject, fence);
   }

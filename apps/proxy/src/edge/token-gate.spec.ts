@@ -28,6 +28,7 @@ function setUp(capacity?: number) {
       tenants: [],
       agents: [],
       revocations: [],
+      providerKeys: [],
     });
   publish([key]);
   return { clock, table, publish, gate: new TokenGate(table, clock, capacity), next: () => (version += 1) };
@@ -70,8 +71,8 @@ describe('TokenGate', () => {
     const issuedBefore = new Date(clockStart.getTime() + 1).toISOString();
     const version = next();
     const revocations = [
-      { jti: 'one', until },
-      { memberId: 'mem_b', issuedBefore, until },
+      { tenantId: 'ten_a', jti: 'one', until },
+      { tenantId: 'ten_a', memberId: 'mem_b', issuedBefore, until },
     ];
     table.apply({ type: 'delta', from: version - 1, version, revocations });
     await expect(gate.claimsOf(one)).rejects.toMatchObject({ code: 'token-revoked' });
