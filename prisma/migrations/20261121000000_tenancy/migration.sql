@@ -12,12 +12,10 @@ ADD COLUMN     "version" INTEGER NOT NULL DEFAULT 1;
 
 -- AlterTable
 ALTER TABLE "tiers" ADD COLUMN     "idle_policy" JSONB NOT NULL DEFAULT '{}',
-ADD COLUMN     "invited_trust_ceiling" INTEGER NOT NULL DEFAULT 0,
+ADD COLUMN     "invited_trust_ceiling" INTEGER,
 ADD COLUMN     "modules" TEXT[] DEFAULT ARRAY[]::TEXT[],
 ADD COLUMN     "prices" JSONB NOT NULL DEFAULT '[]',
 ADD COLUMN     "retired_at" TIMESTAMPTZ(3);
-
-UPDATE "tiers" SET "invited_trust_ceiling" = "trust_ceiling";
 
 -- AlterTable
 ALTER TABLE "members" ADD COLUMN     "invited_to" INTEGER NOT NULL DEFAULT 0,
@@ -530,7 +528,7 @@ CREATE UNIQUE INDEX "secrets_owner_key" ON "secrets" (coalesce("tenant_id", ''),
 
 -- What may be what.
 ALTER TABLE "members" ADD CONSTRAINT "members_trust_check" CHECK ("invited_to" BETWEEN 0 AND 3 AND ("trust_cap" IS NULL OR "trust_cap" BETWEEN 0 AND 3));
-ALTER TABLE "tiers" ADD CONSTRAINT "tiers_trust_check" CHECK ("trust_ceiling" BETWEEN 0 AND 3 AND "invited_trust_ceiling" BETWEEN "trust_ceiling" AND 3);
+ALTER TABLE "tiers" ADD CONSTRAINT "tiers_trust_check" CHECK ("trust_ceiling" BETWEEN 0 AND 3 AND ("invited_trust_ceiling" IS NULL OR "invited_trust_ceiling" BETWEEN "trust_ceiling" AND 3));
 ALTER TABLE "shared_secret_issuers" ADD CONSTRAINT "shared_secret_issuers_trust_check" CHECK ("trust_mode_max" BETWEEN 0 AND 2);
 
 ALTER TABLE "tier_versions" ENABLE ROW LEVEL SECURITY;

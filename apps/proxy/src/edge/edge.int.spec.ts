@@ -179,7 +179,7 @@ describe('access to an agent', () => {
       type: 'delta',
       from: stack.version - 1,
       version: stack.version,
-      revocations: [{ jti: 'gone', until: until1 }],
+      revocations: [{ tenantId: id('ten', 'acme'), jti: 'gone', until: until1 }],
     });
     await until(async () => (await call(`/t/acme/a/${A}/chat`, token)).status === 401);
     expect(await codeOf(await call(`/t/acme/a/${A}/chat`, token))).toEqual([401, 'token-revoked']);
