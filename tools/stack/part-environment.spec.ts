@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { controlPlaneEnvironment, modelProvider, proxyEnvironment, type StackFacts } from './part-environment.js';
+import {
+  commandEnvironment,
+  controlPlaneEnvironment,
+  modelProvider,
+  proxyEnvironment,
+  type StackFacts,
+} from './part-environment.js';
 import { stackPaths } from './paths.js';
 
 const facts: StackFacts = {
@@ -33,6 +39,16 @@ describe('environment of the parts', () => {
       expect(environment).not.toHaveProperty('AWS_SECRET_ACCESS_KEY');
       expect(environment).toMatchObject({ PATH: '/bin', WIREBOT_LOG_LEVEL: 'debug' });
     }
+  });
+
+  it('gives the master key to the control plane alone, and writes it into no file', () => {
+    const secrets = { WIREBOT_MASTER_KEY: 'mk', WIREBOT_VAULT_TOKEN: 'hvs' };
+    expect(controlPlaneEnvironment(facts, { ...shell, ...secrets })).toMatchObject(secrets);
+    for (const environment of [proxyEnvironment, commandEnvironment])
+      expect(Object.keys(environment(facts, { ...shell, ...secrets }))).not.toEqual(
+        expect.arrayContaining([expect.stringMatching(/MASTER_KEY|VAULT/)]),
+      );
+    expect(commandEnvironment(facts, shell)['DATABASE_URL']).toBe('postgresql://db/wirebot');
   });
 
   it('lets the broker listen where gateways see the host', () => {

@@ -27,6 +27,12 @@ const PROXIES = /^(HTTPS?|NO|ALL)_PROXY$/i;
 /** Provider keys: only the proxy, whose model broker calls providers, holds them. */
 const PROVIDER = /^(ANTHROPIC|OPENAI)_(API_KEY|BASE_URL)$/;
 
+/** The control plane's alone: a proxy that was taken over must not open what the database holds. */
+const CONTROL_PLANE_ONLY = /^WIREBOT_(MASTER_KEY|MASTER_KEYS_OLDER|VAULT_.*|SMTP_.*)$/;
+
+const without = (variables: Record<string, string>, pattern: RegExp): Record<string, string> =>
+  Object.fromEntries(Object.entries(variables).filter(([name]) => !pattern.test(name)));
+
 const pick = (env: Environment, ...patterns: RegExp[]): Record<string, string> =>
   Object.fromEntries(
     Object.entries(env).filter(
@@ -77,9 +83,16 @@ export function controlPlaneEnvironment(facts: StackFacts, env: Environment): Re
   };
 }
 
+/** The caller's own, and secrets that are in no file on purpose: whoever runs a command sets them again. */
+const NEVER_WRITTEN = /^(PATH|HOME|USER|LOGNAME|TMPDIR|WIREBOT_(MASTER_KEY|MASTER_KEYS_OLDER|VAULT_TOKEN))$/;
+
+/** What `npm run wirebot` tells a command: as the control plane, without what belongs to the caller's own shell. */
+export const commandEnvironment = (facts: StackFacts, env: Environment): Record<string, string> =>
+  without(controlPlaneEnvironment(facts, env), NEVER_WRITTEN);
+
 export function proxyEnvironment(facts: StackFacts, env: Environment): Record<string, string> {
   return {
-    ...common(facts, env),
+    ...without(common(facts, env), CONTROL_PLANE_ONLY),
     ...pick(env, PROVIDER),
     WIREBOT_PROXY_PORT: String(facts.ports.proxy),
     WIREBOT_BROKER_LISTEN: `${facts.host.address}:${facts.ports.broker}`,

@@ -16,6 +16,8 @@ export const stackPaths = (dataDir: string) => ({
   /** Where gateways run; outlives a stop, for reset. */
   host: join(dataDir, 'host.json'),
   stack: join(dataDir, 'stack.json'),
+  /** What the control plane is told, for `npm run wirebot`; exists only while the stack runs. */
+  environment: join(dataDir, 'environment.json'),
   engine: join(dataDir, 'docker'),
   gateways: join(dataDir, 'gateways'),
   gatewayRuns: join(dataDir, 'run'),

@@ -6,7 +6,13 @@ import type { Credentials } from './bring-up.js';
 import type { StartContext } from './context.js';
 import { bringUpEngine } from './gateway-host.js';
 import { rotateLog } from './log-file.js';
-import { controlPlaneEnvironment, proxyEnvironment, type StackFacts, stackUrls } from './part-environment.js';
+import {
+  commandEnvironment,
+  controlPlaneEnvironment,
+  proxyEnvironment,
+  type StackFacts,
+  stackUrls,
+} from './part-environment.js';
 import { CONTROL_PLANE, PROXY } from './paths.js';
 import { startPostgres } from './postgres.js';
 import { answersOk } from './readiness.js';
@@ -95,6 +101,7 @@ export class RunningStack {
       driver: this.facts.host.driver,
       pids,
     };
+    await writeJson(this.context.paths.environment, commandEnvironment(this.facts, this.context.env));
     await writeJson(this.context.paths.stack, file);
     return file;
   }

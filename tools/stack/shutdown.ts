@@ -23,6 +23,7 @@ export interface ShutdownPlan {
  */
 export async function shutDown(plan: ShutdownPlan): Promise<boolean> {
   await rm(plan.paths.stack, { force: true });
+  await rm(plan.paths.environment, { force: true });
   const results = [
     await attempt(plan, 'Proxy stopped', () => endPart(plan, 'proxy')),
     await attempt(plan, 'Control plane stopped', () => endPart(plan, 'control-plane')),

@@ -31,6 +31,7 @@ export async function start(options: StackOptions, console: StackConsole): Promi
   const run = new RunFile(paths.run, identifyProcess(process.pid)!);
   // After a kill -9 it still describes the old run; readers wait for this one's.
   await rm(paths.stack, { force: true });
+  await rm(paths.environment, { force: true });
   await endLeftovers(previous, console.note);
   await run.update({});
   const context: StartContext = { options, env: process.env, paths, instance, console, run, signal: signals.stop };
