@@ -167,6 +167,7 @@ CREATE TABLE "sign_in_attempts" (
     "user_id" TEXT,
     "data" JSONB NOT NULL,
     "created_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    "tries" INTEGER NOT NULL DEFAULT 0,
     "expires_at" TIMESTAMPTZ(3) NOT NULL,
     "used_at" TIMESTAMPTZ(3),
 
@@ -309,6 +310,7 @@ CREATE TABLE "usage_records" (
     "cost_micros" BIGINT,
     "outcome" TEXT NOT NULL,
     "estimated" BOOLEAN NOT NULL DEFAULT false,
+    "message" BOOLEAN NOT NULL DEFAULT false,
     "duration_ms" INTEGER NOT NULL,
     "at" TIMESTAMPTZ(3) NOT NULL,
     "recorded_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
@@ -331,6 +333,8 @@ CREATE TABLE "usage_days" (
     "output_tokens" BIGINT NOT NULL DEFAULT 0,
     "cached_tokens" BIGINT NOT NULL DEFAULT 0,
     "cost_micros" BIGINT NOT NULL DEFAULT 0,
+    "unpriced_calls" BIGINT NOT NULL DEFAULT 0,
+    "estimated_calls" BIGINT NOT NULL DEFAULT 0,
 
     CONSTRAINT "usage_days_pkey" PRIMARY KEY ("day","tenant_id","member_id","workspace_id","tier_key","provider","model")
 );
@@ -356,11 +360,15 @@ CREATE TABLE "quota_leases" (
     "id" TEXT NOT NULL,
     "tenant_id" TEXT NOT NULL,
     "member_id" TEXT NOT NULL,
-    "agent_id" TEXT NOT NULL,
     "broker" TEXT NOT NULL,
+    "boot" TEXT NOT NULL,
     "day" DATE NOT NULL,
-    "tokens" BIGINT NOT NULL,
-    "micros" BIGINT NOT NULL,
+    "granted_tokens" BIGINT NOT NULL DEFAULT 0,
+    "granted_micros" BIGINT NOT NULL DEFAULT 0,
+    "returned_tokens" BIGINT NOT NULL DEFAULT 0,
+    "returned_micros" BIGINT NOT NULL DEFAULT 0,
+    "spent_tokens" BIGINT NOT NULL DEFAULT 0,
+    "spent_micros" BIGINT NOT NULL DEFAULT 0,
     "expires_at" TIMESTAMPTZ(3) NOT NULL,
 
     CONSTRAINT "quota_leases_pkey" PRIMARY KEY ("id")
@@ -438,6 +446,9 @@ CREATE INDEX "tenant_staff_user_id_idx" ON "tenant_staff"("user_id");
 CREATE INDEX "sign_in_attempts_expires_at_idx" ON "sign_in_attempts"("expires_at");
 
 -- CreateIndex
+CREATE INDEX "sign_in_attempts_user_id_idx" ON "sign_in_attempts"("user_id");
+
+-- CreateIndex
 CREATE INDEX "user_identities_user_id_idx" ON "user_identities"("user_id");
 
 -- CreateIndex
@@ -463,6 +474,12 @@ CREATE INDEX "usage_records_tenant_id_at_idx" ON "usage_records"("tenant_id", "a
 
 -- CreateIndex
 CREATE INDEX "usage_records_tenant_id_member_id_at_idx" ON "usage_records"("tenant_id", "member_id", "at");
+
+-- CreateIndex
+CREATE INDEX "usage_records_tenant_id_task_id_idx" ON "usage_records"("tenant_id", "task_id");
+
+-- CreateIndex
+CREATE INDEX "usage_records_at_idx" ON "usage_records"("at");
 
 -- CreateIndex
 CREATE INDEX "usage_days_tenant_id_day_idx" ON "usage_days"("tenant_id", "day");

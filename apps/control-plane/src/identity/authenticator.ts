@@ -15,8 +15,9 @@ import {
 import { MemberTokens } from './member-tokens.js';
 import type { Principal } from './principal.js';
 import { ROLE_SCOPES } from './roles.js';
-import { bearerOf, cookieOf, sameSecret } from './secrets.js';
-import { type ConsoleSession, SESSION_COOKIE, SessionsService } from './sessions.service.js';
+import { bearerOf, sameSecret } from './secrets.js';
+import { type ConsoleSession, SessionsService } from './sessions.service.js';
+import { ConsoleCookies, SESSION_COOKIE } from './sign-in/console-cookies.js';
 
 /** Wrong keys an address may send in a minute before it is told to wait. Right keys are never held up. */
 const WRONG_KEYS_PER_MINUTE = 60;
@@ -30,6 +31,8 @@ export interface Credentials {
   readonly address: string;
   /** The call changes something, or opens a socket: with a cookie it needs the console's own Origin. */
   readonly mutates: boolean;
+  /** A look whether access is still there; it keeps no session alive. */
+  readonly passive?: boolean;
 }
 
 @Injectable()
@@ -39,6 +42,7 @@ export class Authenticator {
   constructor(
     private readonly keys: ApiKeysService,
     private readonly sessions: SessionsService,
+    private readonly cookies: ConsoleCookies,
     private readonly memberTokens: MemberTokens,
     private readonly counters: Counters,
     private readonly config: ControlPlaneConfig,
@@ -120,7 +124,7 @@ export class Authenticator {
   }
 
   async #session(credentials: Credentials): Promise<ConsoleSession> {
-    const session = await this.sessions.find(cookieOf(credentials.headers.cookie, SESSION_COOKIE));
+    const session = await this.sessions.find(this.cookies.read(credentials.headers, SESSION_COOKIE), credentials);
     if (!session) throw new SessionRequired();
     if (credentials.mutates) this.assertOwnOrigin(credentials.headers);
     return session;

@@ -29,14 +29,17 @@ const principalOf = (context: ExecutionContext): Principal => {
 /** Who is calling. */
 export const CurrentPrincipal = createParamDecorator((_: undefined, context: ExecutionContext) => principalOf(context));
 
+export interface CurrentUser {
+  readonly userId: string;
+  readonly sessionId: string;
+}
+
 /** The user and session of a `@SignedIn()` route. */
-export const CurrentUser = createParamDecorator(
-  (_: undefined, context: ExecutionContext): { readonly userId: string; readonly sessionId: string } => {
-    const principal = principalOf(context);
-    if (principal.kind !== 'user') throw new SessionRequired();
-    return principal;
-  },
-);
+export const CurrentUser = createParamDecorator((_: undefined, context: ExecutionContext): CurrentUser => {
+  const principal = principalOf(context);
+  if (principal.kind !== 'user') throw new SessionRequired();
+  return principal;
+});
 
 /** The id of the tenant this call acts for; throws TenantRequired for an operator that is bound to none. */
 export const CurrentTenant = createParamDecorator((_: undefined, context: ExecutionContext): string => {

@@ -1,77 +1,92 @@
 import { Injectable } from '@nestjs/common';
-import { Database, type Prisma } from '#libs/database';
+import { Database, type Prisma, type Tx } from '#libs/database';
 import { Clock, Ids } from '#libs/kernel';
-import { Counters } from '#libs/queue';
+import { AuditLog } from '../audit/audit-log.js';
 import { currentRequest } from '../http/request-context.js';
-import { LoginInvalid, TenantRequired, TooManyAttempts } from './identity.errors.js';
+import { TenantRequired } from './identity.errors.js';
 import { isStaffRole, type StaffRole } from './roles.js';
 import { randomSecret, sha256 } from './secrets.js';
-import { UsersService, type UserView } from './users.service.js';
+import type { UserView } from './users.service.js';
 
-export const SESSION_COOKIE = 'wirebot_admin';
+/** A session ends then, whatever happens. */
 export const SESSION_SECONDS = 12 * 3_600;
-/** Attempts to sign in, right or wrong, per window. */
-const LOGIN_LIMITS = { windowSeconds: 900, perEmail: 10, perAddress: 50 } as const;
+/** A session that nobody uses ends earlier. */
+export const SESSION_IDLE_SECONDS = 2 * 3_600;
+/** `last_seen_at` is written at most this often per session. */
+const TOUCH_EVERY_MS = 60_000;
+
+export type SessionUser = UserView & { readonly name: string | null; readonly isOperator: boolean };
 
 export interface ConsoleSession {
   readonly id: string;
-  readonly user: UserView & { readonly isOperator: boolean };
+  readonly user: SessionUser;
   readonly expiresAt: Date;
   /** When the user last proved who they are. */
   readonly provedAt: Date;
+  /** password | magic-link | oidc:<provider> | passkey, plus `+totp` or `+recovery-code` */
+  readonly method: string;
+  /** Opened with two factors: a code beside the first one, or a passkey. */
+  readonly secondFactor: boolean;
 }
 
 type SessionRow = Prisma.UserSessionGetPayload<{ include: { user: true } }>;
 
-const toSession = ({ id, user, expiresAt, provedAt }: SessionRow): ConsoleSession => ({
+const toSession = ({ id, user, expiresAt, provedAt, method }: SessionRow): ConsoleSession => ({
   id,
-  user: { id: user.id, email: user.email, isOperator: user.platformRole === 'operator' },
+  user: { id: user.id, email: user.email, name: user.name, isOperator: user.platformRole === 'operator' },
   expiresAt,
   provedAt,
+  method,
+  secondFactor: method === 'passkey' || method.includes('+'),
 });
 
-/** Sessions of the admin console: an opaque cookie, of which only a hash is stored. */
+/** Sessions of the consoles: an opaque cookie, of which only a hash is stored. To end a session is to delete its row. */
 @Injectable()
 export class SessionsService {
   constructor(
     private readonly database: Database,
-    private readonly users: UsersService,
-    private readonly counters: Counters,
+    private readonly audit: AuditLog,
     private readonly ids: Ids,
     private readonly clock: Clock,
   ) {}
 
-  /** Throws LoginInvalid (the same for an unknown address and a wrong password) or TooManyAttempts. */
-  async open(email: string, password: string, address: string): Promise<ConsoleSession & { readonly cookie: string }> {
-    // Without counters nobody signs in: guessing must never be free.
-    await this.#count(`login:email:${sha256(email.trim().toLowerCase())}`, LOGIN_LIMITS.perEmail);
-    await this.#count(`login:address:${address}`, LOGIN_LIMITS.perAddress);
-    const user = await this.users.verify(email, password);
-    if (!user) throw new LoginInvalid();
-    return this.start(user.id, 'password');
-  }
-
-  /** A new session of somebody who has proved who they are. */
-  async start(userId: string, method: string): Promise<ConsoleSession & { readonly cookie: string }> {
+  /** A new session of somebody who has proved who they are; the one that the browser had before ends. */
+  async start(userId: string, method: string, before?: string): Promise<ConsoleSession & { readonly cookie: string }> {
     const cookie = randomSecret();
     const now = this.clock.now();
     const expiresAt = new Date(now.getTime() + SESSION_SECONDS * 1_000);
     const { address, userAgent } = currentRequest()?.origin ?? { address: '', userAgent: '' };
     const data = { id: this.ids.next('userSession'), idHash: sha256(cookie), userId, method, address, userAgent };
+    const times = { createdAt: now, lastSeenAt: now, provedAt: now, expiresAt };
     const row = await this.database.system(async (tx) => {
-      await tx.userSession.deleteMany({ where: { expiresAt: { lte: now } } });
-      const times = { createdAt: now, lastSeenAt: now, provedAt: now, expiresAt };
-      return tx.userSession.create({ data: { ...data, ...times }, include: { user: true } });
+      if (before) await tx.userSession.deleteMany({ where: { idHash: sha256(before) } });
+      const made = await tx.userSession.create({ data: { ...data, ...times }, include: { user: true } });
+      await this.#record(tx, userId, 'session.start', made.id, { method });
+      return made;
     });
     return { ...toSession(row), cookie };
   }
 
-  async find(cookie: string | undefined): Promise<ConsoleSession | undefined> {
+  /** `passive`: a look that is no use of the session, such as the event socket's own. */
+  async find(
+    cookie: string | undefined,
+    options: { readonly passive?: boolean } = {},
+  ): Promise<ConsoleSession | undefined> {
     if (!cookie || !/^[\w-]{43}$/.test(cookie)) return undefined;
     const row = await this.database.system((tx) =>
       tx.userSession.findUnique({ where: { idHash: sha256(cookie) }, include: { user: true } }),
     );
-    return row && row.expiresAt > this.clock.now() && row.user.disabledAt === null ? toSession(row) : undefined;
+    if (!row || row.user.disabledAt !== null || !this.#isAlive(row)) return undefined;
+    if (options.passive !== true) await this.#touch(row);
+    return toSession(row);
+  }
+
+  /** Of these sessions those that are still good; for sockets that were opened with them. */
+  async alive(ids: readonly string[]): Promise<ReadonlySet<string>> {
+    const rows = await this.database.system((tx) =>
+      tx.userSession.findMany({ where: { id: { in: [...ids] }, user: { disabledAt: null } } }),
+    );
+    return new Set(rows.filter((row) => this.#isAlive(row)).map((row) => row.id));
   }
 
   /** The tenants somebody works for. */
@@ -87,12 +102,33 @@ export class SessionsService {
     return tenantId;
   }
 
-  async close(cookie: string | undefined): Promise<void> {
-    if (cookie) await this.database.system((tx) => tx.userSession.deleteMany({ where: { idHash: sha256(cookie) } }));
+  /** Signing out. */
+  async close(userId: string, sessionId: string): Promise<void> {
+    await this.database.system(async (tx) => {
+      const { count } = await tx.userSession.deleteMany({ where: { id: sessionId, userId } });
+      if (count > 0) await this.#record(tx, userId, 'session.end', sessionId, {});
+    });
   }
 
-  async #count(key: string, limit: number): Promise<void> {
-    const result = await this.counters.consume(key, limit, LOGIN_LIMITS.windowSeconds);
-    if (!result.allowed) throw new TooManyAttempts(result.resetSeconds);
+  /** In the transaction of what ends them. Resolves with how many there were. */
+  async endAll(tx: Tx, userId: string, except?: string): Promise<number> {
+    const where = { userId, ...(except === undefined ? {} : { id: { not: except } }) };
+    return (await tx.userSession.deleteMany({ where })).count;
+  }
+
+  #isAlive({ expiresAt, lastSeenAt }: { readonly expiresAt: Date; readonly lastSeenAt: Date }): boolean {
+    const now = this.clock.now().getTime();
+    return expiresAt.getTime() > now && lastSeenAt.getTime() + SESSION_IDLE_SECONDS * 1_000 > now;
+  }
+
+  async #touch({ id, lastSeenAt }: SessionRow): Promise<void> {
+    const now = this.clock.now();
+    if (now.getTime() - lastSeenAt.getTime() < TOUCH_EVERY_MS) return;
+    await this.database.system((tx) => tx.userSession.updateMany({ where: { id }, data: { lastSeenAt: now } }));
+  }
+
+  async #record(tx: Tx, userId: string, action: string, resourceId: string, data: Prisma.InputJsonObject) {
+    const line = { tenantId: null, actor: `user:${userId}`, resource: 'session', resourceId, action, data };
+    await this.audit.record(tx, line);
   }
 }

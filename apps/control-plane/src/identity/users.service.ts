@@ -8,9 +8,9 @@ export interface UserView {
   readonly email: string;
 }
 
-const normalize = (email: string): string => email.trim().toLowerCase();
+export const normalizeEmail = (email: string): string => email.trim().toLowerCase();
 
-/** People who operate the platform. */
+/** People who sign in to a console. */
 @Injectable()
 export class UsersService {
   constructor(
@@ -24,8 +24,8 @@ export class UsersService {
     const id = this.ids.next('user');
     return this.database.system((tx) =>
       tx.user.upsert({
-        where: { email: normalize(email) },
-        create: { id, email: normalize(email), passwordHash, platformRole: 'operator' },
+        where: { email: normalizeEmail(email) },
+        create: { id, email: normalizeEmail(email), passwordHash, platformRole: 'operator' },
         update: { passwordHash },
         select: { id: true, email: true },
       }),
@@ -36,10 +36,10 @@ export class UsersService {
     return this.database.system((tx) => tx.user.count());
   }
 
-  /** The user when the password is right; takes as long when there is no such user. */
+  /** The user when the password is right and the account enabled; takes as long when there is no such user. */
   async verify(email: string, password: string): Promise<UserView | undefined> {
-    const user = await this.database.system((tx) => tx.user.findUnique({ where: { email: normalize(email) } }));
+    const user = await this.database.system((tx) => tx.user.findUnique({ where: { email: normalizeEmail(email) } }));
     const right = await verifyPassword(user?.passwordHash ?? undefined, password);
-    return user && right ? { id: user.id, email: user.email } : undefined;
+    return user && right && user.disabledAt === null ? { id: user.id, email: user.email } : undefined;
   }
 }
