@@ -6,7 +6,7 @@ const allowed = {
   contracts: [],
   browser: [],
   config: ['kernel'],
-  trust: ['kernel'],
+  trust: ['kernel', 'contracts'],
   tokens: ['kernel', 'contracts'],
   database: ['kernel'],
   queue: ['kernel'],
@@ -19,6 +19,7 @@ const allowed = {
   routing: ['kernel', 'contracts'],
   providers: ['kernel', 'contracts'],
   telemetry: ['kernel'],
+  outbound: ['kernel'],
 };
 module.exports = {
   forbidden: [

@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { AdminModule } from './admin/admin.module.js';
+import { AuditModule } from './audit/audit.module.js';
 import { CoreModule } from './core.module.js';
 import { EventsModule } from './events/events.module.js';
 import { HealthModule } from './health/health.module.js';
@@ -9,6 +10,7 @@ import { MembersModule } from './members/members.module.js';
 import { ProvisioningModule } from './provisioning/provisioning.module.js';
 import { TenantsModule } from './tenants/tenants.module.js';
 import { TokensModule } from './tokens/tokens.module.js';
+import { WebhooksModule } from './webhooks/webhooks.module.js';
 
 /** Everything; `WIREBOT_ROLES` decides which parts of it work in this process. */
 @Module({
@@ -22,6 +24,8 @@ import { TokensModule } from './tokens/tokens.module.js';
     ProvisioningModule,
     EventsModule,
     AdminModule,
+    AuditModule,
+    WebhooksModule,
     HealthModule,
   ],
 })

@@ -2,6 +2,8 @@ import { createHash, randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { ConfigInvalid } from './errors.js';
+import { type MailConfig, readMailConfig } from './mail-config.js';
+import { type MasterKeyConfig, readMasterKeyConfig } from './master-key-config.js';
 import { type Environment, EnvironmentReader, readSecretFile } from './reader.js';
 
 export const ROLES = ['api', 'worker'] as const;
@@ -25,10 +27,11 @@ export class ControlPlaneConfig {
   readonly dataDir: string;
   /** Absolute. */
   readonly secretsDir: string;
-  /** 32 bytes. */
-  declare readonly masterKey: Buffer;
+  declare readonly masterKeys: MasterKeyConfig;
   /** What proxies authenticate with on /internal. */
   declare readonly proxyCredential: string;
+  /** Undefined: no mail can be sent. */
+  declare readonly mail: MailConfig | undefined;
   readonly driver: 'docker' | 'process';
   /** Eight hex characters that name this installation on an engine; by default the data directory's hash. */
   readonly instance: string;
@@ -48,6 +51,10 @@ export class ControlPlaneConfig {
   readonly sharedCellSize: number;
   /** Requests per API key and minute. */
   readonly requestsPerMinute: number;
+  /** Outgoing webhooks may reach private addresses and plain http: for installations whose receivers are inside. */
+  readonly webhooksAllowPrivate: boolean;
+  /** Operators whose session was opened with one factor reach nothing but their own account. */
+  readonly requireOperatorTotp: boolean;
 
   /** Throws ConfigInvalid, which names the variable and what it takes. */
   constructor(environment: Environment = process.env) {
@@ -82,21 +89,18 @@ export class ControlPlaneConfig {
     this.gatewayStartSeconds = env.integer('WIREBOT_GATEWAY_START_SECONDS', { min: 1, max: 3_600 }, 60);
     this.sharedCellSize = env.integer('WIREBOT_AGENTS_PER_GATEWAY', { min: 1, max: 1_000 }, 50);
     this.requestsPerMinute = env.integer('WIREBOT_REQUESTS_PER_MINUTE', { min: 1, max: 1_000_000 }, 600);
+    this.webhooksAllowPrivate = env.oneOf('WIREBOT_WEBHOOKS_ALLOW_PRIVATE', ['true', 'false'], 'false') === 'true';
+    this.requireOperatorTotp = env.oneOf('WIREBOT_REQUIRE_OPERATOR_TOTP', ['true', 'false'], 'false') === 'true';
     this.#readSecrets(env);
     Object.freeze(this);
   }
 
   #readSecrets(env: EnvironmentReader): void {
-    const masterKey = readSecretFile(
-      this.secretsDir,
-      'master-key',
-      /^[0-9a-f]{64}$/i,
-      'it must hold 64 hex characters',
-    );
     const secrets = {
       databaseUrl: env.connectionUrl('DATABASE_URL', ['postgres:', 'postgresql:']),
       redisUrl: env.optional('REDIS_URL') && env.connectionUrl('REDIS_URL', ['redis:', 'rediss:']),
-      masterKey: Buffer.from(masterKey, 'hex'),
+      masterKeys: readMasterKeyConfig(env, this.secretsDir),
+      mail: readMailConfig(env, this.secretsDir),
       proxyCredential: readSecretFile(
         this.secretsDir,
         'proxy-credential',

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { Database } from '#libs/database';
+import { Database, type Tx } from '#libs/database';
 import type { EventCursor } from './event-cursor.js';
 
 export interface OutboxEvent {
@@ -37,14 +37,17 @@ export class OutboxReader {
   }
 
   async read(after: EventCursor, topics: readonly string[], limit: number): Promise<OutboxEvent[]> {
-    const rows = await this.database.system(
-      (tx) => tx.$queryRaw<Row[]>`
-        SELECT txid, seq, topic, tenant_id, aggregate_id, type, data, at FROM outbox
-        WHERE (txid, seq) > (${after.txid}::bigint, ${after.seq}::bigint)
-          AND txid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
-          AND topic = ANY(${[...topics]}::text[])
-        ORDER BY txid, seq LIMIT ${limit}`,
-    );
+    return this.database.system((tx) => this.readIn(tx, after, topics, limit));
+  }
+
+  /** The same within a transaction, for readers that move on together with what they write. */
+  async readIn(tx: Tx, after: EventCursor, topics: readonly string[], limit: number): Promise<OutboxEvent[]> {
+    const rows = await tx.$queryRaw<Row[]>`
+      SELECT txid, seq, topic, tenant_id, aggregate_id, type, data, at FROM outbox
+      WHERE (txid, seq) > (${after.txid}::bigint, ${after.seq}::bigint)
+        AND txid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+        AND topic = ANY(${[...topics]}::text[])
+      ORDER BY txid, seq LIMIT ${limit}`;
     return rows.map((row) => ({
       cursor: { txid: row.txid, seq: row.seq },
       topic: row.topic,

@@ -13,10 +13,10 @@ import { createLogger } from '#libs/telemetry';
 import { AuditLog } from '../audit/audit-log.js';
 import { CoordinationHandle } from '../core.module.js';
 import { ApiKeysService } from '../identity/api-keys.service.js';
-import { PlatformKeys } from '../secrets/platform-keys.js';
-import { SecretBox } from '../secrets/secret-box.js';
-import { Vault } from '../secrets/vault.js';
+import { secretsProviders } from '../secrets/secrets.providers.js';
 import { createHttpAdapter } from './http-adapter.js';
+import { Log } from '../log.js';
+import { Outbox } from '../outbox/outbox.js';
 import { NestLogger } from './nest-logger.js';
 
 /** A fresh, migrated database: `freshDatabase()` of libs/testing. */
@@ -63,6 +63,10 @@ export async function startTestApp(
   const ids = new SortableIds(clock);
   const orm = new Database({ url: database.url, poolSize: 5 });
   const coordination = await createCoordination({ databaseUrl: database.url, onError: () => undefined });
+  const logs: Record<string, unknown>[] = [];
+  const destination = { write: (line: string) => void logs.push(JSON.parse(line) as Record<string, unknown>) };
+  const log = createLogger({ name: 'test', level: 'trace', destination });
+  const logger = new NestLogger(log);
   const provided: NonNullable<ModuleMetadata['providers']> = [
     { provide: ControlPlaneConfig, useValue: config },
     { provide: Database, useValue: orm },
@@ -71,10 +75,10 @@ export async function startTestApp(
     { provide: CoordinationHandle, useValue: coordination },
     { provide: Counters, useValue: coordination.counters },
     { provide: ChangeNotifier, useValue: coordination.notifier },
-    { provide: PlatformKeys, useValue: new PlatformKeys(config.masterKey) },
-    Vault,
+    ...secretsProviders,
     AuditLog,
-    { provide: SecretBox, useValue: new SecretBox(config.masterKey) },
+    Outbox,
+    { provide: Log, useValue: log },
   ];
   class Globals {}
   Module({})(Globals);
@@ -84,9 +88,6 @@ export async function startTestApp(
     controllers: options.controllers ?? [],
   })(Root);
 
-  const logs: Record<string, unknown>[] = [];
-  const destination = { write: (line: string) => void logs.push(JSON.parse(line) as Record<string, unknown>) };
-  const logger = new NestLogger(createLogger({ name: 'test', level: 'trace', destination }));
   const app = await NestFactory.create<NestFastifyApplication>(Root, createHttpAdapter(), {
     logger,
     abortOnError: false,

@@ -1,0 +1,2 @@
+export * from './public-address.js';
+export * from './public-agent.js';
