@@ -1,4 +1,5 @@
-import type { GatewayKind, TrustMode } from './gateway.js';
+import type { GatewayKind } from './gateway.js';
+import type { TrustMode } from './trust.js';
 
 /** Views of the public API (`/v1`). Times are ISO 8601 in UTC. */
 export type MemberStatus = 'active' | 'paused' | 'cancelled' | 'erased';
@@ -50,9 +51,14 @@ export interface TokenView {
   readonly wsUrl: string;
 }
 
+/** Who member tokens are for; every verifier asks for it. */
+export const MEMBER_TOKEN_AUDIENCE = 'wirebot-gateway';
+
 /** Claims of a member token. `iat` and `exp` in seconds. */
 export interface MemberClaims {
   readonly iss: string;
+  /** Always MEMBER_TOKEN_AUDIENCE. */
+  readonly aud: string;
   /** Member id. */
   readonly sub: string;
   /** Tenant id. */

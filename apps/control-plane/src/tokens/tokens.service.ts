@@ -1,12 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import { ControlPlaneConfig } from '#libs/config';
-import type { MemberClaims, TokenView } from '#libs/contracts';
+import type { TokenView } from '#libs/contracts';
 import { Clock, Ids } from '#libs/kernel';
-import { signMemberToken } from '#libs/tokens';
-import type { Surface } from '#libs/trust';
+import { type MemberClaimsToSign, signMemberToken } from '#libs/tokens';
+import { type Surface, tierCovers } from '#libs/trust';
 import { MembersReader, type TokenSubject } from './members.reader.js';
 import { SigningKeysService } from './signing-keys.service.js';
-import { tierCovers } from './surface-policy.js';
 import { TOKEN_LIFE } from './token-limits.js';
 import { SurfaceNotInTier } from './tokens.errors.js';
 
@@ -53,7 +52,7 @@ export class TokensService {
   ): Promise<SignedToken> {
     if (!tierCovers(subject.channels, surface)) throw new SurfaceNotInTier(surface);
     const iat = this.#issuedAt(subject.revokedBefore);
-    const claims: MemberClaims = {
+    const claims: MemberClaimsToSign = {
       iss: this.config.url,
       sub: subject.memberId,
       tid: subject.tenantId,
