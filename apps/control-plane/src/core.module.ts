@@ -7,10 +7,7 @@ import { createLogger } from '#libs/telemetry';
 import { AuditLog } from './audit/audit-log.js';
 import { Log } from './log.js';
 import { Outbox } from './outbox/outbox.js';
-import { GatewayCredentials } from './secrets/gateway-credentials.js';
-import { PlatformKeys } from './secrets/platform-keys.js';
-import { SecretBox } from './secrets/secret-box.js';
-import { Vault } from './secrets/vault.js';
+import { secretsExports, secretsProviders } from './secrets/secrets.providers.js';
 
 /** The connections behind wakes, notices and counters; an abstract class so that it can be injected. */
 export abstract class CoordinationHandle implements Coordination {
@@ -70,22 +67,7 @@ const fromCoordination = <T>(pick: (handle: CoordinationHandle) => T) => ({
     { provide: ChangeNotifier, ...fromCoordination((handle) => handle.notifier) },
     { provide: WakeQueue, ...fromCoordination((handle) => handle.wakes) },
     { provide: Counters, ...fromCoordination((handle) => handle.counters) },
-    {
-      provide: SecretBox,
-      inject: [ControlPlaneConfig],
-      useFactory: (config: ControlPlaneConfig) => new SecretBox(config.masterKey),
-    },
-    {
-      provide: GatewayCredentials,
-      inject: [ControlPlaneConfig],
-      useFactory: (config: ControlPlaneConfig) => new GatewayCredentials(config.masterKey),
-    },
-    {
-      provide: PlatformKeys,
-      inject: [ControlPlaneConfig],
-      useFactory: (config: ControlPlaneConfig) => new PlatformKeys(config.masterKey),
-    },
-    Vault,
+    ...secretsProviders,
     AuditLog,
     Outbox,
     Connections,
@@ -100,10 +82,7 @@ const fromCoordination = <T>(pick: (handle: CoordinationHandle) => T) => ({
     ChangeNotifier,
     WakeQueue,
     Counters,
-    SecretBox,
-    GatewayCredentials,
-    PlatformKeys,
-    Vault,
+    ...secretsExports,
     AuditLog,
     Outbox,
   ],

@@ -46,7 +46,7 @@ describe('the control plane configuration', () => {
 
   it('reads secrets from files and shows none of them when it is printed', () => {
     const config = new ControlPlaneConfig({ ...minimal, REDIS_URL: 'redis://:hunter33@cache:6379' });
-    expect(config.masterKey.toString('hex')).toBe(masterKey);
+    expect(config.masterKeys).toEqual({ source: 'file' });
     expect(config.proxyCredential).toBe('proxy-credential-value');
     expect(config.redisUrl).toBe('redis://:hunter33@cache:6379');
     const printed = inspect(config) + JSON.stringify(config);
@@ -95,6 +95,59 @@ describe('the control plane configuration', () => {
     const error = failure({ [variable]: value });
     expect(error.variable).toBe(variable);
     expect(error.message).toContain(variable);
+    expect(error.message).not.toContain('secret-thing');
+  });
+
+  it('takes the master key from the environment, and leaves nothing of it there', () => {
+    const other = 'cd'.repeat(32);
+    const variables = { WIREBOT_MASTER_KEY: masterKey, WIREBOT_MASTER_KEYS_OLDER: `${other}, ${masterKey}` };
+    const config = new ControlPlaneConfig({ ...minimal, ...variables });
+    expect(config.masterKeys).toEqual({
+      source: 'environment',
+      keys: [masterKey, other, masterKey].map((key) => Buffer.from(key, 'hex')),
+    });
+    expect(inspect(config, { depth: 5 })).not.toContain('masterKeys');
+    Object.assign(process.env, minimal, variables);
+    try {
+      expect(new ControlPlaneConfig().masterKeys).toMatchObject({ source: 'environment' });
+      expect(JSON.stringify(process.env)).not.toContain(masterKey);
+      expect(new ControlPlaneConfig().masterKeys).toMatchObject({ source: 'environment' });
+    } finally {
+      for (const name of Object.keys(minimal)) delete process.env[name];
+    }
+  });
+
+  it('takes the address, key and token of a Vault', () => {
+    const config = new ControlPlaneConfig({
+      ...minimal,
+      WIREBOT_MASTER_KEY_SOURCE: 'vault',
+      WIREBOT_VAULT_ADDR: 'https://vault.example/',
+      WIREBOT_VAULT_TOKEN: 'hvs.secret-thing',
+      WIREBOT_VAULT_NAMESPACE: 'team',
+    });
+    expect(config.masterKeys).toEqual({
+      source: 'vault',
+      transit: {
+        address: 'https://vault.example',
+        namespace: 'team',
+        mount: 'transit',
+        key: 'wirebot',
+        token: { value: 'hvs.secret-thing' },
+      },
+    });
+  });
+
+  it.each([
+    ['WIREBOT_MASTER_KEY', { WIREBOT_MASTER_KEY: 'secret-thing' }],
+    ['WIREBOT_MASTER_KEY', { WIREBOT_MASTER_KEY_SOURCE: 'environment' }],
+    ['WIREBOT_MASTER_KEYS_OLDER', { WIREBOT_MASTER_KEY: masterKey, WIREBOT_MASTER_KEYS_OLDER: 'secret-thing' }],
+    ['WIREBOT_VAULT_ADDR', { WIREBOT_MASTER_KEY_SOURCE: 'vault', WIREBOT_VAULT_TOKEN: 'secret-thing' }],
+    ['WIREBOT_VAULT_ADDR', { WIREBOT_MASTER_KEY_SOURCE: 'vault', WIREBOT_VAULT_ADDR: 'http://vault.example' }],
+    ['WIREBOT_VAULT_TOKEN_FILE', { WIREBOT_MASTER_KEY_SOURCE: 'vault', WIREBOT_VAULT_ADDR: 'https://vault.example' }],
+    ['WIREBOT_MASTER_KEY_SOURCE', { WIREBOT_MASTER_KEY_SOURCE: 'drawer' }],
+  ])('names %s when the source of the master key is not complete', (variable, environment) => {
+    const error = failure(environment as Record<string, string>);
+    expect(error.variable).toBe(variable);
     expect(error.message).not.toContain('secret-thing');
   });
 

@@ -1,3 +1,5 @@
 export * from './control-plane-config.js';
 export * from './errors.js';
+export * from './mail-config.js';
+export * from './master-key-config.js';
 export { EnvironmentReader, readSecretFile } from './reader.js';

@@ -4,12 +4,24 @@ import { ConfigInvalid } from './errors.js';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
+/** What was taken out of this process's environment, for whoever reads the configuration a second time. */
+const TAKEN = new Map<string, string>();
+
 /** Reads and checks variables one by one. An empty variable counts as not set. */
 export class EnvironmentReader {
   constructor(private readonly environment: Environment) {}
 
   optional(name: string): string | undefined {
     return this.environment[name]?.trim() || undefined;
+  }
+
+  /** A secret that later code, child processes and crash reports must not find in `process.env`: read once, removed there. */
+  take(name: string): string | undefined {
+    const value = this.optional(name);
+    if (this.environment !== process.env) return value;
+    if (value !== undefined) TAKEN.set(name, value);
+    delete process.env[name];
+    return TAKEN.get(name);
   }
 
   text(name: string, fallback?: string): string {
@@ -52,7 +64,7 @@ export class EnvironmentReader {
   }
 
   /** An origin or base URL without a trailing slash, credentials, query or fragment. */
-  baseUrl(name: string, fallback: string): string {
+  baseUrl(name: string, fallback?: string): string {
     const url = this.#url(name, ['http:', 'https:'], fallback);
     if (url.username || url.password || url.search || url.hash)
       throw new ConfigInvalid(name, 'expected a plain http(s) URL without credentials, query or fragment');

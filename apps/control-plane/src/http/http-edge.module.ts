@@ -9,7 +9,7 @@ import { createValidationPipe } from './validation.pipe.js';
 /**
  * What every HTTP request passes through: problem documents, validation, rate limit, idempotency keys.
  *
- * app.module.ts must provide globally: ControlPlaneConfig, Database, Clock, Counters (of the Coordination), SecretBox.
+ * app.module.ts must provide globally: ControlPlaneConfig, Database, Clock, Counters (of the Coordination), Vault.
  * setup.ts must: create the app with `createHttpAdapter()` and `new NestLogger(logger)`, call `serveOpenApi(app, version)`
  * before `app.init()`. Who is calling comes from IdentityModule's guard.
  */

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Database } from '#libs/database';
 import { Clock } from '#libs/kernel';
-import { SecretBox } from '../secrets/secret-box.js';
+import { Vault } from '../secrets/vault.js';
 import { IdempotencyInProgress, IdempotencyKeyReused } from './http.errors.js';
 
 const DAY_MS = 24 * 3_600_000;
@@ -14,12 +14,20 @@ export interface StoredAnswer {
   readonly body: unknown;
 }
 
+interface SealedAnswer {
+  readonly status: number;
+  readonly headers: unknown;
+  readonly body: unknown;
+}
+
 /** A claim on a key; `since` tells it from a later one that took over. */
 export interface Claim {
   readonly scope: string;
   readonly key: string;
   readonly since: Date;
 }
+
+const contextOf = (scope: string, key: string): string => `idempotency/${scope}/${key}`;
 
 /**
  * Answers by idempotency key. One caller's claim wins by a single statement; the others get the stored answer or are
@@ -30,7 +38,7 @@ export interface Claim {
 export class IdempotencyRepository {
   constructor(
     private readonly database: Database,
-    private readonly box: SecretBox,
+    private readonly vault: Vault,
     private readonly clock: Clock,
   ) {}
 
@@ -39,7 +47,7 @@ export class IdempotencyRepository {
     const since = this.clock.now();
     const claim = { scope, key, since };
     const fresh = { requestHash, state: 'pending', createdAt: since, expiresAt: new Date(since.getTime() + DAY_MS) };
-    return this.database.system(async (tx) => {
+    const found = await this.database.system<{ claim: Claim } | { stored: SealedAnswer }>(async (tx) => {
       const made = await tx.idempotencyKey.createMany({ data: { scope, key, ...fresh }, skipDuplicates: true });
       if (made.count === 1) return { claim };
       const abandoned = new Date(since.getTime() - ABANDONED_AFTER_MS);
@@ -55,12 +63,14 @@ export class IdempotencyRepository {
       const row = await tx.idempotencyKey.findUnique({ where: { scope_key: { scope, key } } });
       if (row && row.requestHash !== requestHash) throw new IdempotencyKeyReused();
       if (row?.state !== 'done' || row.status === null) throw new IdempotencyInProgress();
-      return { answer: this.#open(scope, key, row.status, row.headers, row.body) };
+      return { stored: { status: row.status, headers: row.headers, body: row.body } };
     });
+    return 'claim' in found ? found : { answer: await this.#open(scope, key, found.stored) };
   }
 
   async finish(claim: Claim, answer: StoredAnswer): Promise<void> {
-    const sealed = this.box.seal(JSON.stringify(answer.body ?? null), `idempotency/${claim.scope}/${claim.key}`);
+    const context = contextOf(claim.scope, claim.key);
+    const { sealed } = await this.vault.seal(null, JSON.stringify(answer.body ?? null), context);
     await this.database.system((tx) =>
       tx.idempotencyKey.updateMany({
         where: { scope: claim.scope, key: claim.key, createdAt: claim.since, state: 'pending' },
@@ -68,7 +78,7 @@ export class IdempotencyRepository {
           state: 'done',
           status: answer.status,
           headers: { ...answer.headers },
-          body: { sealed: sealed.toString('base64') },
+          body: { sealed: Buffer.from(sealed).toString('base64') },
         },
       }),
     );
@@ -89,9 +99,9 @@ export class IdempotencyRepository {
     return (await this.database.system((tx) => tx.idempotencyKey.deleteMany({ where }))).count;
   }
 
-  #open(scope: string, key: string, status: number, headers: unknown, body: unknown): StoredAnswer {
+  async #open(scope: string, key: string, { status, headers, body }: SealedAnswer): Promise<StoredAnswer> {
     const { sealed } = body as { sealed: string };
-    const text = this.box.open(Buffer.from(sealed, 'base64'), `idempotency/${scope}/${key}`).toString();
+    const text = (await this.vault.open(Buffer.from(sealed, 'base64'), contextOf(scope, key))).toString();
     return { status, headers: headers as Record<string, string>, body: JSON.parse(text) as unknown };
   }
 }

@@ -1,15 +1,15 @@
 import { createHash, hkdfSync } from 'node:crypto';
 
 /**
- * Credentials of gateways and agents, derived from the master key: nothing to store, the same after a restart, and of
+ * Credentials of gateways and agents, derived from the installation's root: nothing to store, the same after a restart, and of
  * no use for anything but their one purpose. Source: RFC 5869 (HKDF with SHA-256).
  */
 export class GatewayCredentials {
-  readonly #masterKey: Buffer;
+  readonly #root: Buffer;
 
-  /** @param masterKey 32 bytes. */
-  constructor(masterKey: Buffer) {
-    this.#masterKey = masterKey;
+  /** @param root 32 bytes. */
+  constructor(root: Buffer) {
+    this.#root = root;
   }
 
   /** What the control plane shows to a gateway's control port. */
@@ -28,6 +28,6 @@ export class GatewayCredentials {
   }
 
   #derive(purpose: string, id: string): string {
-    return Buffer.from(hkdfSync('sha256', this.#masterKey, '', `wirebot/${purpose}/${id}`, 32)).toString('base64url');
+    return Buffer.from(hkdfSync('sha256', this.#root, '', `wirebot/${purpose}/${id}`, 32)).toString('base64url');
   }
 }

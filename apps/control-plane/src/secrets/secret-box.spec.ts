@@ -1,14 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { SealedUnreadable, SecretBox } from './secret-box.js';
+import { SecretBox } from './secret-box.js';
+import { SealedUnreadable } from './secrets.errors.js';
 
-const masterKey = randomBytes(32);
-const box = new SecretBox(masterKey);
+const root = randomBytes(32);
+const box = new SecretBox(root);
 
 describe('SecretBox', () => {
   it('opens what it sealed, also after a restart', () => {
     const sealed = box.seal('a secret', 'key/1');
-    expect(new SecretBox(masterKey).open(sealed, 'key/1').toString()).toBe('a secret');
+    expect(new SecretBox(root).open(sealed, 'key/1').toString()).toBe('a secret');
     expect(sealed.toString('latin1')).not.toContain('a secret');
   });
 
@@ -18,7 +19,7 @@ describe('SecretBox', () => {
 
   it.each([
     ['for another context', (sealed: Buffer) => () => box.open(sealed, 'key/2')],
-    ['under another master key', (sealed: Buffer) => () => new SecretBox(randomBytes(32)).open(sealed, 'key/1')],
+    ['under another root', (sealed: Buffer) => () => new SecretBox(randomBytes(32)).open(sealed, 'key/1')],
     ['truncated', (sealed: Buffer) => () => box.open(sealed.subarray(0, 20), 'key/1')],
     ['with a changed last byte', (sealed: Buffer) => () => box.open(flip(sealed, sealed.length - 1), 'key/1')],
     ['with a changed nonce', (sealed: Buffer) => () => box.open(flip(sealed, 3), 'key/1')],

@@ -1,30 +1,24 @@
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
-import { DomainError } from '#libs/kernel';
+import { SealedUnreadable } from './secrets.errors.js';
 
 const VERSION = 1;
 const IV_BYTES = 12;
 const TAG_BYTES = 16;
 const HEADER_BYTES = 1 + IV_BYTES + TAG_BYTES;
 
-export class SealedUnreadable extends DomainError {
-  readonly code = 'sealed-unreadable';
-  readonly kind = 'internal';
-  constructor(options?: ErrorOptions) {
-    super('A stored secret cannot be read. Start with the master key that this database was made with.', options);
-  }
-}
-
 /**
- * Encrypts secrets at rest: AES-256-GCM under a key derived from the master key. `context` says what is sealed
+ * How secrets were sealed before there were data keys, still able to open: AES-256-GCM under a key derived from the
+ * installation's root. What is new goes to the Vault. `context` says what is sealed
  * (`signing-key/<kid>`) and must be the same when it is opened, so that a sealed value cannot be moved to another row.
  * Layout: version (1 byte), nonce (12), tag (16), ciphertext.
  */
 export class SecretBox {
+  static readonly VERSION = VERSION;
   readonly #key: Buffer;
 
-  /** @param masterKey 32 bytes. */
-  constructor(masterKey: Buffer) {
-    this.#key = Buffer.from(hkdfSync('sha256', masterKey, '', 'wirebot/secret-box', 32));
+  /** @param root 32 bytes. */
+  constructor(root: Buffer) {
+    this.#key = Buffer.from(hkdfSync('sha256', root, '', 'wirebot/secret-box', 32));
   }
 
   seal(plain: string | Uint8Array, context: string): Buffer {
@@ -34,7 +28,7 @@ export class SecretBox {
     return Buffer.concat([Buffer.of(VERSION), iv, cipher.getAuthTag(), body]);
   }
 
-  /** Throws SealedUnreadable when it was changed, sealed for another context or under another master key. */
+  /** Throws SealedUnreadable when it was changed, sealed for another context or under another root. */
   open(sealed: Uint8Array, context: string): Buffer {
     const bytes = Buffer.from(sealed);
     if (bytes.length < HEADER_BYTES || bytes[0] !== VERSION) throw new SealedUnreadable();

@@ -46,7 +46,7 @@ afterAll(() => test.close());
 describe('signing keys', () => {
   it('are made once, by however many processes at the same time, and stored encrypted', async () => {
     const databases = [1, 2, 3].map(() => new Database({ url: test.database.url, poolSize: 2 }));
-    const box = new SecretBox(test.config.masterKey);
+    const box = test.app.get(SecretBox, { strict: false });
     const services = databases.map((db) => new SigningKeysService(db, box, test.coordination.notifier, test.clock));
     const kids = (await Promise.all(services.map((service) => service.current()))).map((key) => key.kid);
     expect(new Set(kids).size).toBe(1);

@@ -1,0 +1,54 @@
+import { DomainError } from '#libs/kernel';
+
+export class SealedUnreadable extends DomainError {
+  readonly code = 'sealed-unreadable';
+  readonly kind = 'internal';
+  constructor(options?: ErrorOptions) {
+    super('A stored secret cannot be read: it was changed, moved, or its key is gone. Enter it again.', options);
+  }
+}
+
+export class MasterKeyMissing extends DomainError {
+  readonly code = 'master-key-missing';
+  readonly kind = 'internal';
+  constructor(
+    readonly masterId: string,
+    present: readonly string[],
+  ) {
+    super(
+      `Data keys in this database are wrapped by master key ${masterId}, which is not here (there is: ${present.join(', ') || 'none'}). ` +
+        'Put the key back as the file master-key, or beside it as master-key.<any name> in WIREBOT_SECRETS_DIR; in the ' +
+        'environment, into WIREBOT_MASTER_KEYS_OLDER; or connect the Vault that holds it. Without it these secrets are lost.',
+    );
+  }
+}
+
+export class MasterKeyUnusable extends DomainError {
+  readonly code = 'master-key-unusable';
+  readonly kind = 'internal';
+}
+
+export class VaultUnavailable extends DomainError {
+  readonly code = 'vault-unavailable';
+  readonly kind = 'unavailable';
+  override readonly retryAfter = 5;
+  constructor(reason: string, options?: ErrorOptions) {
+    super(`The Vault that holds the master key does not answer (${reason}). Nothing was changed; try again.`, options);
+  }
+}
+
+export class VaultRefused extends DomainError {
+  readonly code = 'vault-refused';
+  readonly kind = 'internal';
+}
+
+export class PlatformRootMissing extends DomainError {
+  readonly code = 'platform-root-missing';
+  readonly kind = 'internal';
+  constructor() {
+    super(
+      'This installation derived its credentials from the file master-key until now. Put that file back into ' +
+        'WIREBOT_SECRETS_DIR for this one start: its gateways and its audit log depend on it.',
+    );
+  }
+}
