@@ -11,9 +11,5 @@ import { UpgradeAuthenticator } from './upgrade-authenticator.js';
  * main.ts must call `useEventSocket(app)` before `app.init()`: it authenticates upgrades.
  * Whoever appends to the outbox publishes on the notifier's channel `outbox` after the commit.
  */
-@Module({
-  imports: [IdentityModule],
-  providers: [EventsGateway, OutboxReader, UpgradeAuthenticator],
-  exports: [OutboxReader],
-})
+@Module({ imports: [IdentityModule], providers: [EventsGateway, OutboxReader, UpgradeAuthenticator] })
 export class EventsModule {}

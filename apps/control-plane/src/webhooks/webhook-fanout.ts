@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Database, type Tx } from '#libs/database';
-import { Ids } from '#libs/kernel';
+import { Clock, Ids } from '#libs/kernel';
 import { OutboxReader } from '../events/outbox.reader.js';
 import { toPayload, toWebhookEvent, type WebhookEvent } from './webhook-events.js';
 
@@ -23,6 +23,7 @@ export class WebhookFanout {
     private readonly database: Database,
     private readonly outbox: OutboxReader,
     private readonly ids: Ids,
+    private readonly clock: Clock,
   ) {}
 
   /** Handles the next events; resolves with how many there were, and how many deliveries came of them. */
@@ -58,6 +59,7 @@ export class WebhookFanout {
     });
     if (endpoints.length === 0) return 0;
     const members = await this.#members(tx, events);
+    const dueAt = this.clock.now();
     const data = events.flatMap((event) => {
       const payload = toPayload(event, members.get(event.memberId ?? ''));
       const { tenantId, id: eventId, type, at } = event;
@@ -71,6 +73,7 @@ export class WebhookFanout {
           type,
           payload: json(payload),
           createdAt: at,
+          dueAt,
         }));
     });
     return (await tx.webhookDelivery.createMany({ data, skipDuplicates: true })).count;

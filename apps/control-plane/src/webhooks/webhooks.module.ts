@@ -1,5 +1,5 @@
 import { Module } from '@nestjs/common';
-import { EventsModule } from '../events/events.module.js';
+import { OutboxReader } from '../events/outbox.reader.js';
 import { IdentityModule } from '../identity/identity.module.js';
 import { DeliveriesService } from './deliveries.service.js';
 import { WebhookDispatcher } from './webhook-dispatcher.js';
@@ -14,9 +14,10 @@ import { WebhooksService } from './webhooks.service.js';
 
 /** Outgoing webhooks by the Standard Webhooks rules: endpoints, fan-out of the outbox, delivery with retries, replay. */
 @Module({
-  imports: [IdentityModule, EventsModule],
+  imports: [IdentityModule],
   controllers: [WebhooksController],
   providers: [
+    OutboxReader,
     WebhooksRepository,
     WebhookSecrets,
     WebhookSender,
