@@ -8,6 +8,7 @@ const allowed = {
   config: ['kernel'],
   trust: ['kernel', 'contracts'],
   tokens: ['kernel', 'contracts'],
+  'broker-keys': ['kernel'],
   database: ['kernel'],
   queue: ['kernel'],
   'drivers/core': ['kernel'],

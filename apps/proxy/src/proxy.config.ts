@@ -28,6 +28,8 @@ export interface ProxyConfig {
   readonly publicUrl: string;
   readonly controlPlaneUrl: string;
   readonly credentialPath: string;
+  /** The broker's private keys; the control plane must not be able to read it. */
+  readonly brokerKeysPath: string;
   readonly routesPath: string;
   readonly chatDir: string;
   readonly brokerListen: readonly Address[];
@@ -112,6 +114,10 @@ export function readConfig(environment: Environment): ProxyConfig {
     publicUrl: read.url('WIREBOT_PROXY_URL', `http://127.0.0.1:${listen.port}`),
     controlPlaneUrl: read.url('WIREBOT_CONTROL_PLANE_URL', 'http://127.0.0.1:4101'),
     credentialPath: join(resolve(read.text('WIREBOT_SECRETS_DIR', join(dataDir, 'secrets'))), 'proxy-credential'),
+    brokerKeysPath: join(
+      resolve(read.text('WIREBOT_PROXY_SECRETS_DIR', join(dataDir, 'proxy-secrets'))),
+      'broker-keys.json',
+    ),
     routesPath: join(dataDir, 'proxy', 'routes.json'),
     chatDir: resolve(read.text('WIREBOT_CHAT_DIR', 'dist/apps/chat/public')),
     brokerListen: read.addresses('WIREBOT_BROKER_LISTEN'),

@@ -16,6 +16,8 @@ export const LIMITS = {
   perUpstream: 1024,
   /** Model calls in flight of one agent. */
   modelCallsPerAgent: 8,
+  /** Tenants' and members' provider keys that are open in memory. */
+  openProviderKeys: 1_000,
   /** Verified tokens remembered. */
   tokenCache: 10_000,
   /** Bytes of a model answer the usage tap looks at as one piece; longer pieces pass unread. */
@@ -40,6 +42,8 @@ export const TIMES = {
   /** A model's answer must begin by then: without streaming it begins when it is complete. */
   modelHeaders: 600_000,
   signIn: 10_000,
+  /** An opened provider key is forgotten after this long and opened again when it is needed. */
+  openProviderKey: 300_000,
   upstreamIdle: 60_000,
   tcpKeepAlive: 60_000,
   /** On SIGTERM: sockets are told to leave within this time, at random, so that they do not all come back at once. */

@@ -4,6 +4,8 @@ import type { Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { BrokerListeners } from './broker/broker.listeners.js';
 import { BrokerRequests } from './broker/broker.requests.js';
+import { ProviderKeys } from './broker/provider-keys.js';
+import { BrokerKeyFile } from './broker/provider-keys.file.js';
 import { AgentAccess } from './edge/agent-access.js';
 import { ChatPage } from './edge/chat-page.js';
 import { type EdgeParts, EdgeRequests } from './edge/edge.requests.js';
@@ -50,7 +52,8 @@ export class ProxyProcess {
     this.#upgrades = new EdgeUpgrades(parts);
     this.#server = createListener((req, res) => void requests.handle(req, res));
     this.#server.on('upgrade', (req, socket, head) => void this.#upgrades.handle(req, socket as Socket, head));
-    this.#broker = new BrokerListeners(new BrokerRequests({ ...parts, config }), log);
+    const keys = new ProviderKeys(table, config, new BrokerKeyFile(config.brokerKeysPath), log);
+    this.#broker = new BrokerListeners(new BrokerRequests({ ...parts, config, keys }), log);
   }
 
   /** Where the broker listens now. */

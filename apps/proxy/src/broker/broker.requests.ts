@@ -23,6 +23,7 @@ import {
   providerError,
   providerOfPath,
 } from './provider-api.js';
+import type { ChosenKey, KeyHolder, ProviderKeys } from './provider-keys.js';
 import { UsageTap } from './usage-tap.js';
 
 /** The agent's credential stays here; compression would hide the token counts from the tap. */
@@ -39,18 +40,22 @@ export interface BrokerParts {
   readonly table: RouteTable;
   readonly pools: UpstreamPools;
   readonly config: ProxyConfig;
+  readonly keys: ProviderKeys;
   readonly metrics: ProxyMetrics;
   readonly log: Logger;
 }
 
-interface Call extends ProviderCall {
+interface Admitted extends ProviderCall {
   readonly agent: AgentRoute;
-  readonly key: string;
   readonly query: string;
   readonly requestId: string;
 }
 
-/** Model calls of managed agents: who calls, may it, and then bytes both ways with the platform's key in place of its own. */
+interface Call extends Admitted {
+  readonly chosen: ChosenKey;
+}
+
+/** Model calls of managed agents: who calls, may it, and then bytes both ways with the provider's key in place of its own. */
 export class BrokerRequests {
   readonly #inFlight = new Map<string, number>();
 
@@ -63,14 +68,14 @@ export class BrokerRequests {
     try {
       const decided = this.#decide(req, requestId);
       if (typeof decided === 'string') this.#refuse(req, res, providerOfPath(req.url ?? ''), decided, requestId);
-      else this.#forward(req, res, decided);
+      else void this.#withKey(req, res, decided);
     } catch (error) {
       this.parts.log.error({ requestId, reason: (error as Error).name }, 'model call failed inside the broker');
       this.#refuse(req, res, providerOfPath(req.url ?? ''), 'internal-error', requestId);
     }
   }
 
-  #decide(req: IncomingMessage, requestId: string): Call | BrokerProblem {
+  #decide(req: IncomingMessage, requestId: string): Admitted | BrokerProblem {
     const target = plainTarget(req);
     if (!target) return 'request-invalid';
     const agent = agentOfCall(this.parts.table, req);
@@ -79,10 +84,27 @@ export class BrokerRequests {
     if (!call) return 'path-not-found';
     if (this.parts.table.tenant(agent.tenantId)?.status === 'suspended') return 'tenant-suspended';
     if (agent.model.provider !== call.provider) return 'provider-not-allowed';
-    const key = providerConfig(this.parts.config, call.provider).apiKey;
-    if (key === undefined) return 'model-provider-not-configured';
     if ((this.#inFlight.get(agent.agentId) ?? 0) >= LIMITS.modelCallsPerAgent) return 'too-many-calls';
-    return { ...call, agent, key, query: target.query, requestId };
+    return { ...call, agent, query: target.query, requestId };
+  }
+
+  /** An own key may have to be opened first; the request waits unread meanwhile, and counts as in flight. */
+  async #withKey(req: IncomingMessage, res: ServerResponse, call: Admitted): Promise<void> {
+    const { agent, provider, requestId } = call;
+    let forwarded = false;
+    this.#enter(agent.agentId);
+    try {
+      const chosen = await this.parts.keys.choose(agent, provider);
+      if (res.destroyed) return;
+      if (typeof chosen === 'string') return this.#refuse(req, res, provider, chosen, requestId);
+      forwarded = true;
+      this.#forward(req, res, { ...call, chosen });
+    } catch (error) {
+      this.parts.log.error({ requestId, reason: (error as Error).name }, 'model call failed inside the broker');
+      this.#refuse(req, res, provider, 'internal-error', requestId);
+    } finally {
+      if (!forwarded) this.#leave(agent.agentId);
+    }
   }
 
   #forward(req: IncomingMessage, res: ServerResponse, call: Call): void {
@@ -90,11 +112,15 @@ export class BrokerRequests {
     const base = new URL(providerConfig(this.parts.config, provider).baseUrl);
     let tap: UsageTap | undefined;
     let keyRefused = false;
-    this.#enter(agent.agentId);
     forward(this.parts.pools, req, res, {
       origin: base.origin,
       path: `${base.pathname.replace(/\/+$/, '')}${call.path}${call.query}`,
-      headers: [...requestHeaders(req, DROPPED), 'accept-encoding', 'identity', ...keyHeader(provider, call.key)],
+      headers: [
+        ...requestHeaders(req, DROPPED),
+        'accept-encoding',
+        'identity',
+        ...keyHeader(provider, call.chosen.key),
+      ],
       bodyLimit: LIMITS.modelBody,
       headersTimeout: TIMES.modelHeaders,
       bodyTimeout: TIMES.bodySilence,
@@ -122,14 +148,18 @@ export class BrokerRequests {
     cause?: Error,
   ): void {
     if (!fault) return;
-    const { provider, agent, requestId } = call;
+    const { provider, agent, requestId, chosen } = call;
     this.parts.metrics.fault('broker', fault);
     if (fault === 'client-gone') return;
     const { agentId, tenantId } = agent;
-    this.parts.log.warn({ requestId, agentId, tenantId, provider, fault, reason: cause?.message }, 'model call failed');
+    const whose = { keyHolder: chosen.holder, secret: chosen.sealed?.id };
+    this.parts.log.warn(
+      { requestId, agentId, tenantId, provider, fault, ...whose, reason: cause?.message },
+      'model call failed',
+    );
     if (fault === 'broken') return;
     const problem = fault === 'key-refused' ? 'model-provider-key-refused' : FAULT_PROBLEMS[fault];
-    this.#refuse(req, res, provider, problem, requestId);
+    this.#refuse(req, res, provider, problem, requestId, chosen.holder);
   }
 
   #count(call: Call, tap: UsageTap | undefined, status: number): void {
@@ -146,12 +176,13 @@ export class BrokerRequests {
     provider: ModelProvider,
     problem: BrokerProblem,
     requestId: string,
+    holder?: KeyHolder,
   ): void {
     if (res.headersSent || res.destroyed) {
       res.destroy();
       return;
     }
-    const { status, body } = providerError(provider, problem);
+    const { status, body } = providerError(provider, problem, holder);
     discardBody(req);
     const retry = status === 429 || status === 503 ? { 'retry-after': '1' } : {};
     res.writeHead(status, { 'content-type': 'application/json', 'x-request-id': requestId, ...retry }).end(body);

@@ -18,10 +18,20 @@ export const BROKER_PROBLEMS = {
     503,
     'The model provider refused the key of this installation. The operator must replace it.',
   ],
+  'model-provider-key-unreadable': [
+    503,
+    'The own key for this model provider cannot be opened by the model broker. Whoever entered it must enter it again.',
+  ],
   'model-provider-unreachable': [503, 'The model provider does not answer right now. Try again.'],
   'model-provider-timeout': [503, 'The model provider took too long to begin its answer. Try again.'],
   'internal-error': [500, 'Something went wrong inside the model broker.'],
 } as const satisfies Record<string, readonly [number, string]>;
+
+/** Whose key the provider refused: who reads this has to know who must act. */
+const REFUSED_KEY_TEXTS = {
+  member: "The model provider refused the member's own key. The member must replace or remove it.",
+  tenant: 'The model provider refused the key of this business. Its staff must replace or remove it.',
+} as const;
 
 export type BrokerProblem = keyof typeof BROKER_PROBLEMS;
 
@@ -61,8 +71,14 @@ const ANTHROPIC_TYPES: Record<number, string> = {
 };
 
 /** A problem in the provider's own error format, so that its SDK raises its own kind of error. */
-export function providerError(provider: ModelProvider, problem: BrokerProblem): { status: number; body: string } {
-  const [status, text] = BROKER_PROBLEMS[problem];
+export function providerError(
+  provider: ModelProvider,
+  problem: BrokerProblem,
+  holder?: 'member' | 'tenant' | 'platform',
+): { status: number; body: string } {
+  const [status, usual] = BROKER_PROBLEMS[problem];
+  const owned = problem === 'model-provider-key-refused' && holder && holder !== 'platform';
+  const text = owned ? REFUSED_KEY_TEXTS[holder] : usual;
   const message = `${problem}: ${text}`;
   if (provider === 'anthropic') {
     const type = ANTHROPIC_TYPES[status] ?? 'api_error';
