@@ -1,14 +1,11 @@
 import { freshDatabase } from '#libs/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { MemberClaims, SignInResult, TokenView } from '#libs/contracts';
-import { Database } from '#libs/database';
 import { delay } from '#libs/kernel';
 import { createMemberTokenVerifier } from '#libs/tokens';
 import { HttpEdgeModule } from '../http/http-edge.module.js';
 import { startTestApp, type TestApp } from '../http/test-app.fixture.js';
 import { IdentityModule } from '../identity/identity.module.js';
-import { SecretBox } from '../secrets/secret-box.js';
-import { SigningKeysService } from './signing-keys.service.js';
 import { TokensModule } from './tokens.module.js';
 
 let test: TestApp;
@@ -42,30 +39,6 @@ beforeAll(async () => {
   mia = await test.seedMember(acme.tenantId, 'wp-1');
 });
 afterAll(() => test.close());
-
-describe('signing keys', () => {
-  it('are made once, by however many processes at the same time, and stored encrypted', async () => {
-    const databases = [1, 2, 3].map(() => new Database({ url: test.database.url, poolSize: 2 }));
-    const box = test.app.get(SecretBox, { strict: false });
-    const services = databases.map((db) => new SigningKeysService(db, box, test.coordination.notifier, test.clock));
-    const kids = (await Promise.all(services.map((service) => service.current()))).map((key) => key.kid);
-    expect(new Set(kids).size).toBe(1);
-    const rows = await test.database.query<{ kid: string; private_jwk_encrypted: Buffer }>(
-      'SELECT * FROM signing_keys',
-    );
-    expect(rows.map((row) => row.kid)).toEqual([kids[0]]);
-    expect(rows[0]!.private_jwk_encrypted.toString('latin1')).not.toContain('"d"');
-    await Promise.all(databases.map((db) => db.close()));
-  });
-
-  it('are published without their private part', async () => {
-    const answer = await call('GET', '/.well-known/jwks.json');
-    const { keys } = answer.json<{ keys: Record<string, unknown>[] }>();
-    expect(keys).toHaveLength(1);
-    expect(keys[0]).toMatchObject({ kty: 'EC', crv: 'P-256', alg: 'ES256', use: 'sig', kid: expect.any(String) });
-    expect(keys[0]).not.toHaveProperty('d');
-  });
-});
 
 describe('POST /v1/tokens', () => {
   it('gives a token that says who, where and how far, and the addresses to use it at', async () => {
