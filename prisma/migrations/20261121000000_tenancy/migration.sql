@@ -681,3 +681,4 @@ GRANT INSERT, UPDATE, DELETE ON "secrets" TO wirebot_app;
 
 -- The audit log is only ever added to.
 REVOKE UPDATE, DELETE, TRUNCATE ON "audit_entries" FROM wirebot_app, wirebot_system;
+REVOKE DELETE, TRUNCATE ON "audit_heads" FROM wirebot_app, wirebot_system;

@@ -1,10 +1,11 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
-import type { Prisma, Tx } from '#libs/database';
-import { Clock, DomainError, Ids } from '#libs/kernel';
-import canonicalize from 'canonicalize';
+import { Prisma, type Tx } from '#libs/database';
+import { Clock, Ids } from '#libs/kernel';
 import { currentRequest } from '../http/request-context.js';
 import { PlatformKeys } from '../secrets/platform-keys.js';
+import { AuditChain, type ChainedLine, type ChainHead, chainOf, NO_HASH } from './audit-chain.js';
+import { AuditChainBroken } from './audit.errors.js';
+import { originOf } from './origin.js';
 
 export interface AuditLine {
   /** Null: about the platform, not about one tenant. Write it in a system transaction. */
@@ -20,99 +21,86 @@ export interface AuditLine {
   readonly requestId?: string | undefined;
 }
 
-/** A line as it is hashed. */
-export interface ChainedLine {
-  readonly id: string;
-  readonly chain: string;
-  readonly seq: bigint;
-  readonly actor: string;
-  readonly action: string;
-  readonly resource: string;
-  readonly resourceId: string;
-  readonly data: unknown;
-  readonly origin: unknown;
-  readonly requestId: string | null;
-  readonly at: Date;
-}
-
-export const PLATFORM_CHAIN = 'platform';
-export const NO_HASH = Buffer.alloc(32);
-
-export class AuditChainBroken extends DomainError {
-  readonly code = 'audit-chain-broken';
-  readonly kind = 'internal';
-  constructor(readonly chain: string) {
-    super('The audit log was changed from outside. Nothing was done. Run `wirebot audit verify`.');
-  }
-}
-
-/** HMAC-SHA-256 over the hash before and every field of the line, in canonical JSON (RFC 8785). */
-export function hashLine(key: Buffer, previous: Uint8Array, line: ChainedLine): Buffer {
-  const text = canonicalJson({ ...line, seq: String(line.seq), at: line.at.toISOString() });
-  return createHmac('sha256', key).update(previous).update(text).digest();
-}
-
-function canonicalJson(value: object): string {
-  const text = canonicalize(value);
-  if (text === undefined) throw new TypeError('an audit line that JSON cannot express');
-  return text;
-}
-
-export const sealHead = (key: Buffer, chain: string, seq: bigint, hash: Uint8Array): Buffer =>
-  createHmac('sha256', key).update(`head/${chain}/${seq}/`).update(hash).digest();
+type StoredHead = ChainHead & { readonly seal: Uint8Array };
 
 /**
  * Who did what, in the same transaction as the change: no change without its line, no line without its change. Each
- * tenant's lines form a chain; whoever appends holds its head until the commit, so call it late in a transaction.
+ * tenant's lines form a chain; whoever appends holds its head until the commit, so call it late in a transaction, and for
+ * a tenant before the platform when it is for both.
  */
 @Injectable()
 export class AuditLog {
-  readonly #key: Buffer;
+  readonly #chain: AuditChain;
 
   constructor(
     private readonly ids: Ids,
     private readonly clock: Clock,
     keys: PlatformKeys,
   ) {
-    this.#key = keys.derive('audit-chain');
+    this.#chain = new AuditChain(keys);
   }
 
   async record(tx: Tx, line: AuditLine): Promise<void> {
-    const chain = line.tenantId ?? PLATFORM_CHAIN;
+    const chain = chainOf(line.tenantId);
     const head = await this.#lockHead(tx, chain, line.tenantId);
     const request = currentRequest();
-    const { tenantId, actor, action, resource, resourceId, data } = line;
     const chained: ChainedLine = {
       id: this.ids.next('audit'),
       chain,
       seq: head.seq + 1n,
-      actor,
-      action,
-      resource,
-      resourceId,
-      data,
-      origin: request?.origin ?? {},
+      actor: line.actor,
+      action: line.action,
+      resource: line.resource,
+      resourceId: line.resourceId,
+      data: JSON.stringify(line.data),
+      origin: JSON.stringify(originOf(line.actor, request?.origin)),
       requestId: line.requestId ?? request?.requestId ?? null,
-      at: this.clock.now(),
+      at: this.clock.now().toISOString(),
     };
-    const hash = hashLine(this.#key, head.hash, chained);
-    const { chain: _, ...fields } = chained;
-    const stored = { ...fields, data, origin: { ...request?.origin }, tenantId, hash: Uint8Array.from(hash) };
-    await tx.auditEntry.create({ data: stored, select: { id: true } });
-    const seal = sealHead(this.#key, chain, chained.seq, hash);
-    const next = { seq: chained.seq, hash: Uint8Array.from(hash), seal: Uint8Array.from(seal) };
-    await tx.auditHead.update({ where: { chain }, data: next, select: { seq: true } });
+    await this.#append(tx, line.tenantId, chained, this.#chain.hash(head.hash, chained));
   }
 
-  async #lockHead(tx: Tx, chain: string, tenantId: string | null): Promise<{ seq: bigint; hash: Uint8Array }> {
-    const seal = Uint8Array.from(sealHead(this.#key, chain, 0n, NO_HASH));
+  /** The line, the head and the event in one statement: the head is held for one round trip and the commit, no longer. */
+  async #append(tx: Tx, tenantId: string | null, line: ChainedLine, hash: Buffer): Promise<void> {
+    const { id, chain, seq, actor, action, resource, resourceId, data, origin, requestId, at } = line;
+    const bytes = Uint8Array.from(hash);
+    const seal = Uint8Array.from(this.#chain.seal(chain, { seq, hash }));
+    const event = JSON.stringify({ seq: Number(seq), actor, action, resource, resourceId });
     await tx.$executeRaw`
-      INSERT INTO audit_heads (chain, tenant_id, seq, hash, seal) VALUES (${chain}, ${tenantId}, 0, ${Uint8Array.from(NO_HASH)}, ${seal})
-      ON CONFLICT (chain) DO NOTHING`;
-    const [head] = await tx.$queryRaw<{ seq: bigint; hash: Uint8Array; seal: Uint8Array }[]>`
-      SELECT seq, hash, seal FROM audit_heads WHERE chain = ${chain} FOR UPDATE`;
-    if (!head || !timingSafeEqual(head.seal, sealHead(this.#key, chain, head.seq, head.hash)))
-      throw new AuditChainBroken(chain);
+      WITH line AS (
+        INSERT INTO audit_entries
+          (id, tenant_id, seq, actor, action, resource, resource_id, data, origin, request_id, at, hash)
+        VALUES (${id}, ${tenantId}, ${seq}, ${actor}, ${action}, ${resource}, ${resourceId}, ${data}::jsonb,
+          ${origin}::jsonb, ${requestId}, ${at}::timestamptz, ${bytes})
+      ), event AS (
+        INSERT INTO outbox (tenant_id, topic, aggregate_id, type, data)
+        SELECT ${tenantId}::text, 'audit', ${id}, 'recorded', ${event}::jsonb WHERE ${tenantId}::text IS NOT NULL
+      )
+      UPDATE audit_heads SET seq = ${seq}, hash = ${bytes}, seal = ${seal} WHERE chain = ${chain}`;
+  }
+
+  async #lockHead(tx: Tx, chain: string, tenantId: string | null): Promise<ChainHead> {
+    const head = (await this.#readHead(tx, chain)) ?? (await this.#begin(tx, chain, tenantId));
+    if (!head || !this.#chain.isSealed(chain, head, head.seal)) throw new AuditChainBroken();
     return head;
+  }
+
+  async #readHead(tx: Tx, chain: string): Promise<StoredHead | undefined> {
+    const [head] = await tx.$queryRaw<StoredHead[]>`
+      SELECT seq, hash, seal FROM audit_heads WHERE chain = ${chain} FOR UPDATE`;
+    return head;
+  }
+
+  /** Undefined when there are lines and no head: a chain does not begin twice. */
+  async #begin(tx: Tx, chain: string, tenantId: string | null): Promise<StoredHead | undefined> {
+    const own = tenantId === null ? Prisma.sql`tenant_id IS NULL` : Prisma.sql`tenant_id = ${tenantId}`;
+    const head = { seq: 0n, hash: Uint8Array.from(NO_HASH) };
+    const seal = Uint8Array.from(this.#chain.seal(chain, head));
+    await tx.$executeRaw`
+      INSERT INTO audit_heads (chain, tenant_id, seq, hash, seal)
+      SELECT ${chain}, ${tenantId}::text, 0, ${head.hash}, ${seal}
+      WHERE NOT EXISTS (SELECT 1 FROM audit_entries WHERE ${own} AND seq > 0)
+      ON CONFLICT (chain) DO NOTHING`;
+    return this.#readHead(tx, chain);
   }
 }

@@ -1,0 +1,33 @@
+import 'reflect-metadata';
+import { Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { AUDIT_HELP, AuditCommand, Usage } from '../audit/audit-command.js';
+import { AuditModule } from '../audit/audit.module.js';
+import { CoreModule } from '../core.module.js';
+
+/** No listeners, no reconciler. */
+@Module({ imports: [CoreModule, AuditModule], providers: [AuditCommand] })
+class AuditCommandModule {}
+
+async function main(words: readonly string[]): Promise<number> {
+  if (words.length === 0 || words.includes('--help') || words.includes('-h')) {
+    process.stdout.write(AUDIT_HELP);
+    return 0;
+  }
+  const app = await NestFactory.createApplicationContext(AuditCommandModule, { logger: false, abortOnError: false });
+  try {
+    return await app.get(AuditCommand).run(words, process.stdout);
+  } finally {
+    await app.close();
+  }
+}
+
+const isUsage = (error: unknown): error is Error =>
+  error instanceof Usage || String((error as NodeJS.ErrnoException).code).startsWith('ERR_PARSE_ARGS');
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  process.stderr.write(`${isUsage(error) ? `${error.message}\n\n${AUDIT_HELP}` : (error as Error).stack}\n`);
+  process.exitCode = isUsage(error) ? 2 : 3;
+}
