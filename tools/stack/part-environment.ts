@@ -94,6 +94,7 @@ export function proxyEnvironment(facts: StackFacts, env: Environment): Record<st
   return {
     ...without(common(facts, env), CONTROL_PLANE_ONLY),
     ...pick(env, PROVIDER),
+    WIREBOT_PROXY_SECRETS_DIR: facts.paths.proxySecrets,
     WIREBOT_PROXY_PORT: String(facts.ports.proxy),
     WIREBOT_BROKER_LISTEN: `${facts.host.address}:${facts.ports.broker}`,
     WIREBOT_CHAT_DIR: env['WIREBOT_CHAT_DIR'] || join(built('apps', 'chat'), 'public'),

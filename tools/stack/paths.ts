@@ -10,6 +10,8 @@ export const stackPaths = (dataDir: string) => ({
   instance: join(dataDir, 'instance'),
   secrets: join(dataDir, 'secrets'),
   credentials: join(dataDir, 'secrets', 'credentials.json'),
+  /** The proxy's alone: the control plane must not open what is sealed to the model broker. */
+  proxySecrets: join(dataDir, 'proxy-secrets'),
   logs: join(dataDir, 'logs'),
   ports: join(dataDir, 'ports.json'),
   run: join(dataDir, 'run.json'),

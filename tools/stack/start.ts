@@ -12,7 +12,7 @@ import { RunFile } from './run-file.js';
 import { RunningStack } from './running-stack.js';
 import { shutDown } from './shutdown.js';
 import { StackError } from './stack-error.js';
-import { ensureInstance, ensureSecrets } from './state-files.js';
+import { ensureBrokerKeys, ensureInstance, ensureSecrets } from './state-files.js';
 import { StopSignals } from './stop-signals.js';
 
 /** How long a step that is under way may take to notice that the stack is to stop. */
@@ -28,6 +28,7 @@ export async function start(options: StackOptions, console: StackConsole): Promi
   const signals = new StopSignals(console.note);
   const instance = await ensureInstance(paths.instance);
   await ensureSecrets(paths.secrets);
+  await ensureBrokerKeys(paths.proxySecrets, paths.secrets);
   const run = new RunFile(paths.run, identifyProcess(process.pid)!);
   // After a kill -9 it still describes the old run; readers wait for this one's.
   await rm(paths.stack, { force: true });

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { chmod, link, mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { generateBrokerKey, parsePrivateKeys } from '#libs/broker-keys';
 import { readOptional } from './optional-file.js';
 import { ensurePrivateDirectory } from './private-directory.js';
 import { StackError } from './stack-error.js';
@@ -35,8 +36,9 @@ async function writeBeside(path: string, text: string): Promise<string> {
   return next;
 }
 
-export const writeJson = (path: string, value: unknown): Promise<void> =>
-  writePrivate(path, `${JSON.stringify(value, null, 2)}\n`);
+const toFile = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
+
+export const writeJson = (path: string, value: unknown): Promise<void> => writePrivate(path, toFile(value));
 
 export async function readJson<T>(path: string): Promise<T | undefined> {
   const text = await readOptional(path);
@@ -66,4 +68,18 @@ export async function ensureSecrets(directory: string): Promise<void> {
     await createOnce(path, randomBytes(32).toString('hex'));
     if (((await stat(path)).mode & 0o077) !== 0) await chmod(path, 0o600);
   }
+}
+
+/**
+ * The model broker's key pair, made once: the private half for the proxy, the public half for the control plane, which
+ * seals tenants' provider keys to it. The public file follows the private one, so a rotation only changes that.
+ */
+export async function ensureBrokerKeys(proxySecrets: string, secrets: string): Promise<void> {
+  await ensurePrivateDirectory(proxySecrets);
+  const fresh = await generateBrokerKey();
+  const text = await createOnce(join(proxySecrets, 'broker-keys.json'), toFile({ keys: [fresh.privateJwk] }));
+  const [current] = await parsePrivateKeys(text);
+  const publicFile = join(secrets, 'broker-public.json');
+  const wanted = toFile(current.publicJwk);
+  if ((await readOptional(publicFile)) !== wanted) await writePrivate(publicFile, wanted);
 }

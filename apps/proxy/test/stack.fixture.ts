@@ -1,4 +1,4 @@
-import type { AgentRoute, MemberClaims, RouteFrame, TenantRoute } from '#libs/contracts';
+import type { AgentRoute, MemberClaims, RouteFrame, SealedProviderKey, TenantRoute } from '#libs/contracts';
 import { generateSigningKey, signMemberToken, type SigningKey } from '#libs/tokens';
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -195,6 +195,7 @@ export class Stack {
   readonly control: FakeControlPlane;
   tenants: TenantRoute[] = [];
   agents: AgentRoute[] = [];
+  providerKeys: SealedProviderKey[] = [];
   epoch = 'epoch-1';
   version = 1;
   key!: SigningKey;
@@ -217,10 +218,10 @@ export class Stack {
   }
 
   snapshot(): Extract<RouteFrame, { type: 'snapshot' }> {
-    const { epoch, version, tenants, agents } = this;
+    const { epoch, version, tenants, agents, providerKeys } = this;
     const keys = [this.key.publicJwk as Record<string, unknown>];
-    const empty = { revocations: [], providerKeys: [] };
-    return { type: 'snapshot', epoch, version, issuer: ISSUER, jwks: { keys }, tenants, agents, ...empty };
+    const others = { revocations: [], providerKeys };
+    return { type: 'snapshot', epoch, version, issuer: ISSUER, jwks: { keys }, tenants, agents, ...others };
   }
 
   async start(environment: Record<string, string> = {}): Promise<this> {

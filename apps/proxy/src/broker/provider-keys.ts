@@ -55,7 +55,7 @@ export class ProviderKeys {
       return chosen(sealed, key);
     } catch (error) {
       const { message } = error as Error;
-      this.log.error({ secret: id, tenantId, version, reason: message }, 'a provider key cannot be opened');
+      this.log.error({ storedKeyId: id, tenantId, version, reason: message }, 'a provider key cannot be opened');
       return 'model-provider-key-unreadable';
     }
   }
