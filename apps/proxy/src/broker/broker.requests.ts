@@ -152,7 +152,7 @@ export class BrokerRequests {
     this.parts.metrics.fault('broker', fault);
     if (fault === 'client-gone') return;
     const { agentId, tenantId } = agent;
-    const whose = { keyHolder: chosen.holder, secret: chosen.sealed?.id };
+    const whose = { keyHolder: chosen.holder, storedKeyId: chosen.sealed?.id };
     this.parts.log.warn(
       { requestId, agentId, tenantId, provider, fault, ...whose, reason: cause?.message },
       'model call failed',
