@@ -6,7 +6,9 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { MEMBER_TOKEN_AUDIENCE } from '#libs/contracts';
 import { generateSigningKey, signMemberToken } from '#libs/tokens';
+import { compileTrustProfile } from '#libs/trust';
 import { option } from './support/arguments.mjs';
 import { withCleanup } from './support/cleanup.mjs';
 import { BUNDLE, end, freePort, GATEWAY_ENVIRONMENT, GATEWAY_FLAGS, healthyAt } from './support/processes.mjs';
@@ -90,9 +92,12 @@ const agentConfig = (index) => ({
   brand: 'Bench',
   timeZone: 'UTC',
   locale: 'en',
-  trustModeMax: 3,
   model: { provider: 'offline', name: 'offline', maxOutputTokens: 512 },
-  limits: { messagesPerHour: null, sessions: null },
+  trust: compileTrustProfile({
+    runtime: 'wirebot',
+    ceiling: 3,
+    tier: { trustCeiling: 3, channels: ['web'], limits: {} },
+  }),
 });
 
 async function configure(controlPort, key, agents) {
@@ -111,7 +116,7 @@ async function configure(controlPort, key, agents) {
 async function talk(port, key, agent) {
   const now = Math.floor(Date.now() / 1000);
   const about = { iss: ISSUER, sub: agent.memberId, tid: agent.tenantId, wid: agent.workspaceId, trust_mode_max: 3 };
-  const rest = { scopes: [], surfaces: [], gw: null, iat: now, exp: now + 600, jti: agent.agentId };
+  const rest = { aud: MEMBER_TOKEN_AUDIENCE, scopes: [], surfaces: ['web'], gw: null, iat: now, exp: now + 600, jti: agent.agentId };
   const token = await signMemberToken(key, { ...about, ...rest });
   const response = await fetch(`http://127.0.0.1:${port}/a/${agent.agentId}/chat`, {
     method: 'POST',

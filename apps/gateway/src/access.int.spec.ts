@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ChatClient } from './testing/chat-client.js';
 import { createHome, GatewayProcess, giveAgentCredential, removeHomes } from './testing/gateway-process.js';
-import { Tenant } from './testing/tenant.js';
+import { profile, Tenant } from './testing/tenant.js';
 
 let api: ModelApi;
 let tenant: Tenant;
@@ -76,14 +76,14 @@ describe('the control API', () => {
   });
 
   it('refuses a wrong configuration whole and names every wrong field', async () => {
-    const agent = { ...tenant.agent('x'), agentId: '../x', trustModeMax: 9 };
+    const agent = { ...tenant.agent('x', { trust: { ...profile(), ceiling: 9 as never } }), agentId: '../x' };
     const config = { ...tenant.config('gw_access', 'ftp://broker', [agent as never]), fence: -1 };
     const response = await gateway.control('PUT', '/config', config);
     const problem = (await response.json()) as { code: string; errors: { field: string }[] };
     expect([response.status, problem.code]).toEqual([422, 'config-invalid']);
     expect(problem.errors.map((error) => error.field).sort()).toEqual([
       'agents[0].agentId',
-      'agents[0].trustModeMax',
+      'agents[0].trust.ceiling',
       'brokerUrl',
       'fence',
     ]);
@@ -132,7 +132,7 @@ describe('the control API', () => {
 });
 
 describe('access to agents', () => {
-  const one = () => tenant.agent('one', { trustModeMax: 2 });
+  const one = () => tenant.agent('one', { trust: profile(2) });
   const two = () => tenant.agent('two');
   const send = async (agents: Parameters<Tenant['config']>[2]) => {
     generation += 1;
@@ -337,7 +337,7 @@ describe('bad input', () => {
 });
 
 describe('limits of a tier', () => {
-  const limited = () => tenant.agent('limited', { limits: { messagesPerHour: 3, sessions: 1 } });
+  const limited = () => tenant.agent('limited', { trust: profile(1, { messagesPerHour: 3, sessions: 1 }) });
   beforeAll(async () => {
     giveAgentCredential(gateway.home, 'agt_limited', 'x');
     generation += 1;

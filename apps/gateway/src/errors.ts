@@ -1,4 +1,5 @@
 import { DomainError, type FieldError } from '#libs/kernel';
+import type { RateState } from './http/rate-limit.headers.js';
 
 /** A problem that ends the process with exit code 78: restarting does not help, somebody has to change something. */
 export class StartRefused extends Error {}
@@ -69,6 +70,24 @@ export class ScopeMissing extends DomainError {
   }
 }
 
+/** `reason` is one of the stable reasons of libs/trust. */
+export class SurfaceNotAllowed extends DomainError {
+  readonly code = 'surface-not-allowed';
+  readonly kind = 'forbidden';
+  constructor(readonly reason: string) {
+    super(`This agent does not answer where this token is for (${reason}). Ask for a token of another surface.`);
+  }
+}
+
+export class DemosFull extends DomainError {
+  readonly code = 'demos-full';
+  readonly kind = 'unavailable';
+  override readonly retryAfter = 60;
+  constructor() {
+    super('Too many demos are running with this agent. Try again in a minute, or sign in.');
+  }
+}
+
 export class TooManyFailedAttempts extends DomainError {
   readonly code = 'too-many-failed-attempts';
   readonly kind = 'limited';
@@ -104,11 +123,10 @@ export class SessionLimitReached extends DomainError {
 export class MessageLimitReached extends DomainError {
   readonly code = 'message-limit-reached';
   readonly kind = 'limited';
-  constructor(
-    limit: number,
-    override readonly retryAfter: number,
-  ) {
-    super(`This tier takes ${limit} messages an hour. Try again in ${retryAfter} s.`);
+  override readonly retryAfter: number;
+  constructor(readonly rate: RateState) {
+    super(`This tier takes ${rate.limit} messages an hour. Try again in ${rate.resetSeconds} s.`);
+    this.retryAfter = rate.resetSeconds;
   }
 }
 

@@ -19,6 +19,11 @@ export const LIMITS = {
   /** An agent's database is closed when nothing used it for that long. */
   databaseIdle: 180_000,
   databaseSweep: 30_000,
+  /** Demos (mode 0) that an agent holds in memory at most, and how long one may be quiet: as long as its limits count. */
+  demos: 64,
+  demoIdle: 3_600_000,
+  /** Rows of decisions about tools that an agent keeps, newest kept. */
+  decisionsKept: 10_000,
   /** Frames kept per session for `resume`, beyond which the history has to be loaded. */
   framesPerSession: 5_000,
   /** Messages that `GET /session/:id` shows, newest kept. */

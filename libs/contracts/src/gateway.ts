@@ -1,7 +1,8 @@
+import type { TrustProfile } from './trust.js';
+
 /** What the control plane compiles for one gateway (`gateway.json`), and the control API that delivers it. */
 export type GatewayKind = 'shared' | 'dedicated';
 export type ProviderName = 'anthropic' | 'openai' | 'offline';
-export type TrustMode = 0 | 1 | 2 | 3;
 
 export interface AgentConfig {
   readonly agentId: string;
@@ -14,11 +15,9 @@ export interface AgentConfig {
   readonly brand: string;
   readonly timeZone: string;
   readonly locale: string;
-  /** Ceiling of tier, tenant and member; a request's own mode may be lower, never higher. */
-  readonly trustModeMax: TrustMode;
+  /** What it may do, on which surface, and how often. */
+  readonly trust: TrustProfile;
   readonly model: { readonly provider: ProviderName; readonly name: string; readonly maxOutputTokens: number };
-  /** Null means no limit. */
-  readonly limits: { readonly messagesPerHour: number | null; readonly sessions: number | null };
 }
 
 export interface GatewayConfig {

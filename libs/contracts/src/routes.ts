@@ -1,4 +1,5 @@
-import type { ProviderName, TrustMode } from './gateway.js';
+import type { ProviderName } from './gateway.js';
+import type { TrustMode } from './trust.js';
 
 /** Where one agent is served, and what the model broker may do for it. */
 export interface AgentRoute {
@@ -47,10 +48,13 @@ export interface TenantRoute {
   readonly acceptsSharedSecretTokens: boolean;
 }
 
-/** A revoked token id, or every token of a member issued before a time. Kept until no such token can be valid. */
+/**
+ * A revoked token id, or every token of a member (without `memberId`: of the whole tenant) issued before a time. Kept until
+ * no such token can be valid.
+ */
 export type Revocation =
   | { readonly tenantId: string; readonly jti: string; readonly until: string }
-  | { readonly tenantId: string; readonly memberId: string; readonly issuedBefore: string; readonly until: string };
+  | { readonly tenantId: string; readonly memberId?: string; readonly issuedBefore: string; readonly until: string };
 
 /**
  * Frames of `GET /internal/routes` (newline-delimited JSON, `Authorization: Bearer <proxy credential>`).

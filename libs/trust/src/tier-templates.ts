@@ -1,8 +1,12 @@
-import { MODE_LIMITS, type TrustMode } from './modes.js';
+import type { RequestLimits, TrustMode } from '#libs/contracts';
+import { MODE_LIMITS } from './modes.js';
 
-export interface TierLimits {
-  readonly messagesPerHour: number | null;
-  readonly sessions: number | null;
+/** Null means no limit. Days are UTC days. */
+export interface TierLimits extends RequestLimits {
+  readonly tokensPerDay: number | null;
+  readonly costPerDayUsd: number | null;
+  /** Agents (workspaces) a member of this tier may have. */
+  readonly agents: number | null;
 }
 
 export interface TierResources {
@@ -11,43 +15,78 @@ export interface TierResources {
   readonly pids: number;
 }
 
+export interface TierPrice {
+  /** ISO 4217, upper case. */
+  readonly currency: string;
+  /** In minor units: cents. */
+  readonly amount: number;
+  readonly interval: 'month' | 'year' | 'once';
+}
+
 /** A tier as data. `rank` orders them; `placement` says whether the agent shares a gateway. */
 export interface TierDefinition {
   readonly key: string;
   readonly name: string;
   readonly rank: number;
   readonly trustCeiling: TrustMode;
+  /** Of members who accepted an invitation; null: invitations change nothing. */
+  readonly invitedTrustCeiling: TrustMode | null;
   readonly placement: 'shared' | 'dedicated';
   readonly runtime: 'wirebot';
   readonly channels: readonly string[];
   readonly limits: TierLimits;
   /** Of the whole gateway: a shared one is sized for all its agents. */
   readonly resources: TierResources;
+  readonly modules: readonly string[];
+  /** Null: never suspended. */
+  readonly idlePolicy: { readonly suspendAfterSeconds: number | null };
+  readonly prices: readonly TierPrice[];
 }
 
 const SHARED: TierResources = { cpus: 2, memoryMb: 1024, pids: 256 };
 const DEDICATED: TierResources = { cpus: 1, memoryMb: 512, pids: 256 };
 
-const tier = (
-  key: string,
-  name: string,
-  rank: number,
-  trustCeiling: TrustMode,
-  channels: readonly string[],
-  placement: 'shared' | 'dedicated' = 'shared',
-): TierDefinition => ({
-  key,
-  name,
-  rank,
-  trustCeiling,
-  placement,
-  runtime: 'wirebot',
-  channels,
-  limits: MODE_LIMITS[trustCeiling],
-  resources: placement === 'shared' ? SHARED : DEDICATED,
-});
+type DailyBudget = Pick<TierLimits, 'tokensPerDay' | 'costPerDayUsd' | 'agents'>;
+
+/** What a member of each rank may use of the platform's own model account in a day. */
+const BUDGETS = {
+  0: { tokensPerDay: 20_000, costPerDayUsd: 0.1, agents: 1 },
+  1: { tokensPerDay: 200_000, costPerDayUsd: 1, agents: 1 },
+  2: { tokensPerDay: 500_000, costPerDayUsd: 3, agents: 1 },
+  3: { tokensPerDay: 2_000_000, costPerDayUsd: 12, agents: 2 },
+  4: { tokensPerDay: null, costPerDayUsd: 100, agents: 5 },
+} as const satisfies Record<number, DailyBudget>;
+
+interface Row {
+  readonly key: string;
+  readonly name: string;
+  readonly rank: keyof typeof BUDGETS;
+  readonly ceiling: TrustMode;
+  readonly channels: readonly string[];
+  readonly invited?: TrustMode;
+}
+
+const tier = ({ key, name, rank, ceiling, channels, invited }: Row): TierDefinition => {
+  const placement = ceiling === 3 ? 'dedicated' : 'shared';
+  return {
+    key,
+    name,
+    rank,
+    trustCeiling: ceiling,
+    invitedTrustCeiling: invited ?? null,
+    placement,
+    runtime: 'wirebot',
+    channels,
+    limits: { ...MODE_LIMITS[ceiling], ...BUDGETS[rank] },
+    resources: placement === 'shared' ? SHARED : DEDICATED,
+    modules: [],
+    idlePolicy: { suspendAfterSeconds: null },
+    prices: [],
+  };
+};
 
 const ALL_CHANNELS = ['web', 'discord', 'telegram', 'slack', 'sms', 'voice', 'whatsapp'] as const;
+const NETWORK_CHANNELS = ['web', 'discord', 'telegram', 'slack'] as const;
 
 /** The two ready-made tier sets (product.md, "Default tiers"). A tenant copies one and edits it. */
 export const TIER_TEMPLATES: Record<
@@ -57,21 +96,33 @@ export const TIER_TEMPLATES: Record<
   network: {
     name: 'Network',
     tiers: [
-      tier('free', 'Free', 0, 0, ['web']),
-      tier('freewire', 'FreeWire', 1, 1, ['web']),
-      tier('wire', 'Wire', 2, 1, ['web', 'discord', 'telegram', 'slack']),
-      tier('extrawire', 'ExtraWire', 3, 2, ['web', 'discord', 'telegram', 'slack', 'sms', 'voice']),
-      tier('sovereign', 'Sovereign', 4, 3, ALL_CHANNELS, 'dedicated'),
+      tier({ key: 'free', name: 'Free', rank: 0, ceiling: 0, channels: ['web'] }),
+      tier({ key: 'freewire', name: 'FreeWire', rank: 1, ceiling: 1, channels: ['web'] }),
+      tier({ key: 'wire', name: 'Wire', rank: 2, ceiling: 1, channels: NETWORK_CHANNELS, invited: 2 }),
+      tier({
+        key: 'extrawire',
+        name: 'ExtraWire',
+        rank: 3,
+        ceiling: 2,
+        channels: [...NETWORK_CHANNELS, 'sms', 'voice'],
+      }),
+      tier({ key: 'sovereign', name: 'Sovereign', rank: 4, ceiling: 3, channels: ALL_CHANNELS }),
     ],
   },
   standalone: {
     name: 'Standalone',
     tiers: [
-      tier('free', 'Free', 0, 0, ['web']),
-      tier('basic', 'Basic', 1, 1, ['web']),
-      tier('standard', 'Standard', 2, 1, ['web', 'discord', 'telegram']),
-      tier('premium', 'Premium', 3, 2, ['web', 'discord', 'telegram', 'sms', 'voice', 'slack']),
-      tier('power', 'Power', 4, 3, ALL_CHANNELS, 'dedicated'),
+      tier({ key: 'free', name: 'Free', rank: 0, ceiling: 0, channels: ['web'] }),
+      tier({ key: 'basic', name: 'Basic', rank: 1, ceiling: 1, channels: ['web'] }),
+      tier({ key: 'standard', name: 'Standard', rank: 2, ceiling: 1, channels: ['web', 'discord', 'telegram'] }),
+      tier({
+        key: 'premium',
+        name: 'Premium',
+        rank: 3,
+        ceiling: 2,
+        channels: ['web', 'discord', 'telegram', 'sms', 'voice', 'slack'],
+      }),
+      tier({ key: 'power', name: 'Power', rank: 4, ceiling: 3, channels: ALL_CHANNELS }),
     ],
   },
 };

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { ControlPlaneConfig } from '#libs/config';
 import type { MemberView, OperationView } from '#libs/contracts';
 import { Database, type Prisma } from '#libs/database';
+import { Clock } from '#libs/kernel';
 import { type MemberFilter, MembersRepository, toMemberView } from '../members/members.repository.js';
 import { OperationsRepository, toOperationView } from '../operations/operations.repository.js';
 import { type Condition, conditionsOf } from '../provisioning/conditions.js';
@@ -19,16 +20,6 @@ export interface GatewayView {
   readonly port: number | null;
   readonly agents: number;
   readonly conditions: readonly Condition[];
-  readonly createdAt: string;
-}
-
-export interface TenantView {
-  readonly id: string;
-  readonly slug: string;
-  readonly name: string;
-  readonly status: string;
-  readonly hosts: readonly string[];
-  readonly members: number;
   readonly createdAt: string;
 }
 
@@ -59,24 +50,8 @@ export class AdminService {
     private readonly members: MembersRepository,
     private readonly operations: OperationsRepository,
     private readonly config: ControlPlaneConfig,
+    private readonly clock: Clock,
   ) {}
-
-  async listTenants(after: string | undefined, limit: number): Promise<TenantView[]> {
-    const include = { hosts: true, _count: { select: { members: true } } };
-    const where = after ? { id: { gt: after } } : {};
-    const rows = await this.database.system((tx) =>
-      tx.tenant.findMany({ where, include, orderBy: { id: 'asc' }, take: limit }),
-    );
-    return rows.map((row) => ({
-      id: row.id,
-      slug: row.slug,
-      name: row.name,
-      status: row.status,
-      hosts: row.hosts.map((entry) => entry.host),
-      members: row._count.members,
-      createdAt: row.createdAt.toISOString(),
-    }));
-  }
 
   async listTiers(after: string | undefined, limit: number): Promise<OfTenant<TierView & { id: string }>[]> {
     const where = after ? { id: { gt: after } } : {};
@@ -90,7 +65,7 @@ export class AdminService {
       const tiers = await tx.tier.findMany({
         where: { tenantId: { in: [...new Set(rows.map((row) => row.tenantId))] } },
       });
-      return rows.map((row) => ({ tenantId: row.tenantId, ...toMemberView(row, tiers, this.config.proxyUrl) }));
+      return rows.map((row) => ({ tenantId: row.tenantId, ...toMemberView(row, tiers, this.config.proxyUrl, this.clock.now()) }));
     });
   }
 

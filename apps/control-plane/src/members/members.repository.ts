@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { MemberStatus, MemberView } from '#libs/contracts';
 import type { Prisma, Tx } from '#libs/database';
 import { etagOf } from '../http/etag.js';
-import { trustCeiling } from '../provisioning/config-compiler.js';
+import { ceilingFrom } from '../trust/ceilings.js';
 
 const VIEW = {
   tenant: true,
@@ -61,11 +61,16 @@ export const agentUrl = (proxyUrl: string, slug: string, agentId: string): strin
 /** The version of what a caller may change about a member. Its gateway's phase is not part of it. */
 export const memberEtag = (member: Pick<MemberView, 'id' | 'updatedAt'>): string => etagOf(member.id, member.updatedAt);
 
-export function toMemberView(member: MemberRecord, tiers: readonly TierRow[], proxyUrl: string): MemberView {
+/** `now` decides whether invitations and downgrades still count. */
+export function toMemberView(
+  member: MemberRecord,
+  tiers: readonly TierRow[],
+  proxyUrl: string,
+  now: Date,
+): MemberView {
   const agent = member.agents[0];
   const gateway = agent?.gateway;
-  const ceiling =
-    tiers.find((tier) => tier.tenantId === member.tenantId && tier.key === member.tierKey)?.trustCeiling ?? 0;
+  const tier = tiers.find((row) => row.tenantId === member.tenantId && row.key === member.tierKey);
   return {
     id: member.id,
     externalId: member.externalId,
@@ -73,7 +78,7 @@ export function toMemberView(member: MemberRecord, tiers: readonly TierRow[], pr
     name: member.name,
     tier: member.tierKey,
     status: member.status as MemberStatus,
-    trustModeMax: trustCeiling(member.tenant.trustCeiling, ceiling, agent?.desiredKind ?? 'shared'),
+    trustModeMax: ceilingFrom(member, member.tenant, tier, agent?.desiredKind ?? 'shared', now),
     gateway:
       agent && gateway && gateway.phase !== 'deleted'
         ? {

@@ -9,6 +9,7 @@ import type { OperationKind } from '../operations/operation-steps.js';
 import { OperationsRepository, toOperationView } from '../operations/operations.repository.js';
 import { Outbox } from '../outbox/outbox.js';
 import { Waker } from '../provisioning/waker.js';
+import { assertTenantOpen } from '../tenants/tenant-guard.js';
 import type { PutMemberDto } from './dto/put-member.dto.js';
 import { ExternalIdInvalid, MemberNotFound, MemberStateForbids, TierUnknown } from './members.errors.js';
 import {
@@ -69,12 +70,13 @@ export class MembersService {
     if (!EXTERNAL_ID.test(externalId) || externalId.startsWith('erased:')) throw new ExternalIdInvalid();
     const change = await this.database.tenant(caller.tenantId, async (tx) => {
       await this.members.lock(tx, caller.tenantId, externalId);
+      await assertTenantOpen(tx, caller.tenantId);
       const tiers = await this.members.tiers(tx, caller.tenantId);
       const tier = tiers.find((row) => row.key === wanted.tier);
       if (!tier) throw new TierUnknown(tiers.map((row) => row.key));
       const before = await this.members.find(tx, caller.tenantId, externalId);
       if (before?.agents[0]?.desiredState === 'erased') throw new MemberStateForbids('changed', 'being erased');
-      assertIfMatch(ifMatch, before ? memberEtag(toMemberView(before, tiers, this.config.proxyUrl)) : '');
+      assertIfMatch(ifMatch, before ? memberEtag(toMemberView(before, tiers, this.config.proxyUrl, this.clock.now())) : '');
       const kind = before
         ? await this.#update(tx, before, wanted, tier)
         : await this.#create(tx, caller, externalId, wanted, tier);
@@ -93,6 +95,7 @@ export class MembersService {
       const agent = member.agents[0]!;
       if (agent.desiredState === 'erased' && action !== 'erase')
         throw new MemberStateForbids(rule.past, 'being erased');
+      if (action === 'resume') await assertTenantOpen(tx, caller.tenantId);
       const done = agent.desiredState === rule.desired && (member.status === rule.to || action === 'erase');
       if (!done) {
         // Only when the agent's folder is really gone does the member become `erased`: until then it is a wish.
@@ -113,7 +116,7 @@ export class MembersService {
     return this.database.tenant(tenantId, async (tx) => {
       const member = await this.members.find(tx, tenantId, externalId);
       if (!member) throw new MemberNotFound();
-      return toMemberView(member, await this.members.tiers(tx, tenantId), this.config.proxyUrl);
+      return toMemberView(member, await this.members.tiers(tx, tenantId), this.config.proxyUrl, this.clock.now());
     });
   }
 
@@ -121,7 +124,7 @@ export class MembersService {
     return this.database.tenant(tenantId, async (tx) => {
       const tiers = await this.members.tiers(tx, tenantId);
       const rows = await this.members.list(tx, tenantId, filter);
-      return rows.map((row) => toMemberView(row, tiers, this.config.proxyUrl));
+      return rows.map((row) => toMemberView(row, tiers, this.config.proxyUrl, this.clock.now()));
     });
   }
 
@@ -151,6 +154,7 @@ export class MembersService {
     await tx.workspace.create({
       data: { id: workspaceId, tenantId, memberId, name, stage: wanted.workspace?.stage ?? 'idea' },
     });
+    await tx.workspaceRole.create({ data: { workspaceId, memberId, tenantId, role: 'owner' } });
     await tx.subscription.create({
       data: { id: this.ids.next('subscription'), tenantId, memberId, tierKey: tier.key },
     });
@@ -219,7 +223,7 @@ export class MembersService {
   ): Promise<MemberChange & { agentId: string }> {
     const after = (await this.members.find(tx, caller.tenantId, externalId))!;
     const agent = after.agents[0]!;
-    const member = toMemberView(after, tiers, this.config.proxyUrl);
+    const member = toMemberView(after, tiers, this.config.proxyUrl, this.clock.now());
     if (!kind) {
       const open = await this.operations.findOpen(tx, agent.id);
       return { member, operation: open ? toOperationView(open) : null, agentId: agent.id };

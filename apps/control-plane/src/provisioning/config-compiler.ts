@@ -2,11 +2,10 @@ import { Injectable } from '@nestjs/common';
 import { ControlPlaneConfig } from '#libs/config';
 import type { AgentConfig, GatewayConfig, GatewayKind } from '#libs/contracts';
 import { Database, type Prisma } from '#libs/database';
-import { effectiveMode, type TierLimits, type TrustMode } from '#libs/trust';
+import { Clock } from '#libs/kernel';
+import { compileTrustProfile, type TierLimits } from '#libs/trust';
 import { GatewayCredentials } from '../secrets/gateway-credentials.js';
-
-/** Mode 3 needs a gateway of one's own (product.md, "Trust modes"). */
-const placementCeiling = (kind: string): TrustMode => (kind === 'dedicated' ? 3 : 2);
+import { ceilingFrom } from '../trust/ceilings.js';
 
 /** Longest answer of a model call, in tokens. */
 const MAX_OUTPUT_TOKENS = 4096;
@@ -26,6 +25,7 @@ export class ConfigCompiler {
     private readonly database: Database,
     private readonly config: ControlPlaneConfig,
     private readonly credentials: GatewayCredentials,
+    private readonly clock: Clock,
   ) {}
 
   async compile(gatewayId: string, fence: bigint, brokerUrl: string): Promise<CompiledConfig> {
@@ -73,7 +73,6 @@ export class ConfigCompiler {
   #agent(agent: AttachedAgent, tiers: readonly TierRow[], kind: string): AgentConfig {
     const { member, tenant } = agent;
     const tier = tiers.find((row) => row.key === member.tierKey);
-    const limits = (tier?.limits ?? { messagesPerHour: 0, sessions: 0 }) as unknown as TierLimits;
     return {
       agentId: agent.id,
       tenantId: agent.tenantId,
@@ -83,13 +82,12 @@ export class ConfigCompiler {
       brand: (tenant.brand as { name?: string }).name ?? tenant.name,
       timeZone: member.timeZone,
       locale: member.locale,
-      trustModeMax: trustCeiling(tenant.trustCeiling, tier?.trustCeiling ?? 0, kind),
+      trust: compileTrustProfile({
+        runtime: 'wirebot',
+        ceiling: ceilingFrom(member, tenant, tier, kind, this.clock.now()),
+        tier: tier && { ...tier, limits: tier.limits as unknown as Partial<TierLimits> },
+      }),
       model: { ...this.config.model, maxOutputTokens: MAX_OUTPUT_TOKENS },
-      limits: { messagesPerHour: limits.messagesPerHour, sessions: limits.sessions },
     };
   }
 }
-
-/** The highest mode that a member may ever have: tenant, tier and placement all have a say. */
-export const trustCeiling = (tenant: number, tier: number, kind: string): TrustMode =>
-  effectiveMode(tenant, tier, placementCeiling(kind));

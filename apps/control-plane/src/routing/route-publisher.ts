@@ -3,11 +3,12 @@ import { ControlPlaneConfig } from '#libs/config';
 import type { AgentRoute } from '#libs/contracts';
 import type { Prisma, Tx } from '#libs/database';
 import type { GatewayAddress } from '#libs/drivers/core';
+import { Clock } from '#libs/kernel';
 import { ChangeNotifier } from '#libs/queue';
-import { trustCeiling } from '../provisioning/config-compiler.js';
 import type { AgentRecord, GatewayRecord } from '../provisioning/resources.repository.js';
-import { dailyLimits } from './daily-limits.js';
 import { GatewayCredentials } from '../secrets/gateway-credentials.js';
+import { ceilingFrom } from '../trust/ceilings.js';
+import { dailyLimits } from './daily-limits.js';
 
 /** Any number that nothing else in this database uses as an advisory lock. */
 const PUBLISH_LOCK = 7_300_001;
@@ -22,6 +23,7 @@ export class RoutePublisher {
     private readonly config: ControlPlaneConfig,
     private readonly credentials: GatewayCredentials,
     private readonly notifier: ChangeNotifier,
+    private readonly clock: Clock,
   ) {}
 
   /** In the caller's transaction; returns false when the same route is published already. */
@@ -44,7 +46,7 @@ export class RoutePublisher {
       gatewayId: gateway.id,
       state,
       target: { host: address.host, port: address.port },
-      trustModeMax: trustCeiling(agent.tenant.trustCeiling, tier?.trustCeiling ?? 0, gateway.kind),
+      trustModeMax: ceilingFrom(agent.member, agent.tenant, tier, gateway.kind, this.clock.now()),
       credentialSha256: this.credentials.brokerSha256(agent.id),
       model: { provider, name },
       tierKey: agent.member.tierKey,

@@ -70,6 +70,9 @@ export class TiersService {
           channels: [...tier.channels],
           limits: json(tier.limits),
           resources: json(tier.resources),
+          modules: [...tier.modules],
+          idlePolicy: json(tier.idlePolicy),
+          prices: json(tier.prices) as unknown as Prisma.InputJsonArray,
         },
       });
     }

@@ -2,7 +2,9 @@ import { Injectable } from '@nestjs/common';
 import { Database, type Tx } from '#libs/database';
 import type { TrustMode } from '#libs/trust';
 import { MemberNotFound } from '../members/members.errors.js';
-import { trustCeiling } from '../provisioning/config-compiler.js';
+import { TrustService } from '../trust/trust.service.js';
+import type { MemberTrustRow } from '../trust/ceilings.js';
+import { RevocationsRepository } from './revocations.repository.js';
 import { MemberNotActive } from './tokens.errors.js';
 
 /** What a token says about a member, and where it leads. */
@@ -21,14 +23,18 @@ export interface TokenSubject {
 }
 
 const include = {
-  tenant: { select: { slug: true, trustCeiling: true, status: true } },
+  tenant: { select: { slug: true, status: true } },
   agents: { where: { desiredState: 'active' }, orderBy: { id: 'asc' }, take: 1 },
 } as const;
 
 /** Reads members as tokens need them: within one tenant, active, with an agent. */
 @Injectable()
 export class MembersReader {
-  constructor(private readonly database: Database) {}
+  constructor(
+    private readonly database: Database,
+    private readonly trust: TrustService,
+    private readonly revocations: RevocationsRepository,
+  ) {}
 
   /** Throws MemberNotFound (also for another tenant's member) or MemberNotActive. */
   async byExternalId(tenantId: string, externalId: string): Promise<TokenSubject> {
@@ -42,19 +48,6 @@ export class MembersReader {
     return this.database.tenant(tenantId, async (tx) =>
       this.#subject(tx, await tx.member.findFirst({ where: { tenantId, id }, include })),
     );
-  }
-
-  /** Any member, whatever its status, and when its tokens were last revoked. Throws MemberNotFound. */
-  async revocable(
-    tenantId: string,
-    externalId: string,
-  ): Promise<{ readonly memberId: string; readonly revokedBefore: Date | null }> {
-    const where = { tenantId_externalId: { tenantId, externalId } };
-    return this.database.tenant(tenantId, async (tx) => {
-      const row = await tx.member.findUnique({ where, select: { id: true } });
-      if (!row) throw new MemberNotFound();
-      return { memberId: row.id, revokedBefore: await revokedBefore(tx, tenantId, row.id) };
-    });
   }
 
   async #subject(tx: Tx, member: MemberRow | null): Promise<TokenSubject> {
@@ -71,26 +64,19 @@ export class MembersReader {
       agentId: agent.id,
       workspaceId: agent.workspaceId,
       gatewayId: agent.gatewayId,
-      trustModeMax: trustCeiling(tenant.trustCeiling, tier?.trustCeiling ?? 0, agent.desiredKind),
+      trustModeMax: await this.trust.ceilingOf(tx, member, agent.desiredKind),
       channels: tier?.channels ?? [],
-      revokedBefore: await revokedBefore(tx, tenantId, member.id),
+      revokedBefore: await this.revocations.borderOf(tx, tenantId, member.id),
     };
   }
 }
 
-async function revokedBefore(tx: Tx, tenantId: string, memberId: string): Promise<Date | null> {
-  const latest = await tx.revocation.aggregate({ where: { tenantId, memberId }, _max: { issuedBefore: true } });
-  return latest._max.issuedBefore;
-}
-
-interface MemberRow {
+interface MemberRow extends MemberTrustRow {
   readonly id: string;
-  readonly tenantId: string;
-  readonly tierKey: string;
   readonly status: string;
   readonly name: string | null;
   readonly email: string;
-  readonly tenant: { readonly slug: string; readonly trustCeiling: number; readonly status: string };
+  readonly tenant: { readonly slug: string; readonly status: string };
   readonly agents: readonly {
     readonly id: string;
     readonly workspaceId: string;

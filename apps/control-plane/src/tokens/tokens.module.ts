@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { TrustModule } from '../trust/trust.module.js';
 import { JwksController } from './jwks.controller.js';
 import { MembersReader } from './members.reader.js';
+import { RevocationsRepository } from './revocations.repository.js';
 import { RevocationsService } from './revocations.service.js';
 import { SignInController } from './sign-in.controller.js';
 import { SignInService } from './sign-in.service.js';
@@ -24,6 +25,7 @@ import { TokensService } from './tokens.service.js';
   controllers: [TokensController, JwksController, SignInController, SigningKeysController],
   providers: [
     MembersReader,
+    RevocationsRepository,
     RevocationsService,
     SignInService,
     SigningKeyRotation,

@@ -1,16 +1,14 @@
-import type { AgentConfig, SessionView } from '#libs/contracts';
+import type { AgentConfig } from '#libs/contracts';
 import type { Clock, Ids } from '#libs/kernel';
 import type { ModelRouter } from '#libs/providers';
 import type { Logger } from '#libs/telemetry';
-import { FrameFeed } from '../chat/frame-feed.js';
-import { type Accepted, Inbox, type Incoming } from '../chat/inbox.js';
+import { MODE_LIMITS, stricterLimits } from '#libs/trust';
 import type { ModelEndpoints } from '../chat/model-endpoints.js';
-import { TaskRunner } from '../chat/task-runner.js';
-import { NotReady, SessionNotFound, TaskFinished, TaskNotFound } from '../errors.js';
+import { DemosFull } from '../errors.js';
 import { LIMITS } from '../limits.js';
 import type { Metrics } from '../metrics.js';
-import { AgentDatabase } from '../store/agent-database.js';
-import { ConversationsRepository, type TaskRecord } from '../store/conversations.repository.js';
+import { ChatRoom } from './chat-room.js';
+import { demoKey, type Visitor } from './visitor.js';
 
 /** What every agent of a gateway shares. */
 export interface AgentParts {
@@ -27,112 +25,102 @@ export interface AgentSocket {
   /** Tells the client to come back later; the socket stays until `end`. */
   drain(): void;
   end(): void;
+  /** What the connection may do has changed: it has to begin again. Nothing that was accepted is lost by it. */
+  revise(): void;
 }
 
-/** One attached agent: its configuration, its conversations, its connections. Everything durable is in its folder. */
+/**
+ * One attached agent: its configuration, its conversations, its connections. Everything durable is in its folder; demos
+ * (mode 0) are in memory only, one room each.
+ */
 export class Agent {
   readonly sockets = new Set<AgentSocket>();
-  readonly conversations: ConversationsRepository;
-  readonly feed: FrameFeed;
-  readonly #database: AgentDatabase;
-  readonly #inbox: Inbox;
-  readonly #runner: TaskRunner;
-  #draining = false;
+  readonly #folder: ChatRoom;
+  readonly #demos = new Map<string, ChatRoom>();
+  #config: AgentConfig;
 
   constructor(
-    public config: AgentConfig,
+    config: AgentConfig,
     folder: string,
     private readonly parts: AgentParts,
   ) {
-    this.#database = new AgentDatabase(folder, parts.clock);
-    this.conversations = new ConversationsRepository(this.#database);
-    this.feed = new FrameFeed(this.conversations);
-    const { conversations, feed } = this;
-    const agent = () => this.config;
-    this.#inbox = new Inbox(conversations, feed, agent, parts.clock, parts.ids);
-    this.#runner = new TaskRunner({ ...parts, conversations, feed, agent });
+    this.#config = config;
+    this.#folder = new ChatRoom({ folder, agent: () => this.#config, limits: () => this.#config.trust.limits, parts });
+  }
+
+  get config(): AgentConfig {
+    return this.#config;
+  }
+
+  /** Connections that were let in under another profile begin again, so that it holds for them too. */
+  reconfigure(config: AgentConfig): void {
+    const revised = JSON.stringify(config.trust) !== JSON.stringify(this.#config.trust);
+    this.#config = config;
+    if (revised) for (const socket of this.sockets) socket.revise();
   }
 
   get isOpen(): boolean {
-    return this.#database.isOpen;
+    return this.#folder.isOpen;
   }
 
   get activeTasks(): number {
-    return this.#runner.active;
+    return this.#rooms.reduce((sum, room) => sum + room.activeTasks, 0);
   }
 
-  /** Goes on with what a crash or a stop left unfinished. An agent without a database has nothing to go on with. */
+  /** Where this visitor's conversations are. Throws DemosFull. */
+  roomOf(visitor: Visitor): ChatRoom {
+    return visitor.trustMode === 0 ? this.#demoOf(demoKey(visitor)) : this.#folder;
+  }
+
   resume(): void {
-    if (this.#database.exists()) this.#runner.resumeAll();
+    this.#folder.resume();
   }
 
-  send(incoming: Incoming): Accepted {
-    if (this.#draining) throw new NotReady('agent-draining');
-    const accepted = this.#inbox.accept(incoming);
-    this.parts.metrics.add(accepted.repeated ? 'messages_repeated_total' : 'messages_accepted_total');
-    this.#runner.kick(accepted.session);
-    return accepted;
-  }
-
-  getTask(task: string): TaskRecord {
-    const found = this.#database.exists() ? this.conversations.findTask(task) : undefined;
-    if (!found) throw new TaskNotFound();
-    return found;
-  }
-
-  abort(task: string): void {
-    if (!this.#runner.abort(this.getTask(task))) throw new TaskFinished();
-  }
-
-  getSession(session: string): SessionView {
-    const found = this.findSession(session);
-    if (!found) throw new SessionNotFound();
-    return { ...found, messages: this.conversations.messages(session, LIMITS.messagesShown) };
-  }
-
-  findSession(session: string): Omit<SessionView, 'messages'> | undefined {
-    return this.#database.exists() ? this.conversations.findSession(session) : undefined;
-  }
-
-  framesAfter(session: string, after: number): { seq: number; frame: string }[] {
-    return this.#database.exists() ? this.conversations.framesAfter(session, after) : [];
-  }
-
-  /** The frame a task ended with; undefined while it has not, or when it is too old to be kept. */
-  lastFrameOf(task: TaskRecord): string | undefined {
-    if (task.status === 'pending' || task.status === 'processing') return undefined;
-    return this.conversations.framesOf(task.session, task.task, task.acceptedSeq + 1).at(-1);
-  }
-
-  listSessions(): Omit<SessionView, 'messages'>[] {
-    return this.#database.exists() ? this.conversations.listSessions() : [];
-  }
-
-  /** The session of a connection that asks for none: a new one, or the latest when no further one is allowed. */
-  sessionForNewConnection(): string {
-    const limit = this.config.limits.sessions;
-    if (limit !== null && this.#database.exists() && this.conversations.countSessions() >= limit) {
-      const latest = this.conversations.listSessions()[0];
-      if (latest) return latest.session;
-    }
-    return this.parts.ids.next('session');
-  }
-
+  /** Gives back what nobody has used for a while. A demo ends with it. */
   closeIfIdle(): void {
-    if (this.#runner.active === 0) this.#database.closeIfIdle(LIMITS.databaseIdle);
+    this.#folder.closeIfIdle();
+    const before = this.parts.clock.now().getTime() - LIMITS.demoIdle;
+    for (const [key, room] of this.#demos)
+      if (room.activeTasks === 0 && room.usedAt <= before) this.#endDemo(key, room);
   }
 
   /** Gives back what looking for unfinished work took. */
   closeIfUnused(): void {
-    if (this.#runner.active === 0 && this.sockets.size === 0) this.#database.close();
+    if (this.activeTasks === 0 && this.sockets.size === 0) this.#folder.close();
   }
 
-  /** Refuses new work, lets running answers end for `graceMs`, puts the rest back, then closes connections and database. */
+  /** Refuses new work, lets running answers end for `graceMs`, puts the rest back, then closes connections and databases. */
   async detach(graceMs: number): Promise<void> {
-    this.#draining = true;
     for (const socket of this.sockets) socket.drain();
-    await this.#runner.stop(graceMs);
+    await Promise.all(this.#rooms.map((room) => room.stop(graceMs)));
     for (const socket of this.sockets) socket.end();
-    this.#database.close();
+    for (const room of this.#rooms) room.close();
+  }
+
+  get #rooms(): readonly ChatRoom[] {
+    return [this.#folder, ...this.#demos.values()];
+  }
+
+  #demoOf(key: string): ChatRoom {
+    const known = this.#demos.get(key);
+    if (known) return known;
+    if (this.#demos.size >= LIMITS.demos) this.#makeRoom();
+    const limits = () => stricterLimits(this.#config.trust.limits, MODE_LIMITS[0]);
+    const room = new ChatRoom({ folder: null, agent: () => this.#config, limits, parts: this.parts });
+    this.#demos.set(key, room);
+    return room;
+  }
+
+  /** Ends the demo that was quiet for longest. */
+  #makeRoom(): void {
+    const quiet = [...this.#demos].filter(([, room]) => room.activeTasks === 0);
+    const [oldest] = quiet.sort(([, a], [, b]) => a.usedAt - b.usedAt);
+    if (!oldest) throw new DemosFull();
+    this.#endDemo(...oldest);
+  }
+
+  #endDemo(key: string, room: ChatRoom): void {
+    this.#demos.delete(key);
+    room.close();
   }
 }

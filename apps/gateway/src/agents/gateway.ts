@@ -179,7 +179,7 @@ export class Gateway {
     this.#byWorkspace.clear();
     for (const agentConfig of config.agents) {
       let agent = this.#agents.get(agentConfig.agentId);
-      if (agent) agent.config = agentConfig;
+      if (agent) agent.reconfigure(agentConfig);
       else added.push((agent = this.#attach(agentConfig)));
       this.#byWorkspace.set(agentConfig.workspaceId, agent);
     }

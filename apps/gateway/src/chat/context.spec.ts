@@ -1,5 +1,6 @@
 import type { AgentConfig } from '#libs/contracts';
 import { describe, expect, it } from 'vitest';
+import { profile } from '../testing/tenant.js';
 import { systemPrompt, withinBudget } from './context.js';
 
 const user = (text: string) => ({ role: 'user' as const, text });
@@ -23,11 +24,18 @@ describe('the context of a model call', () => {
 });
 
 describe('the system prompt', () => {
-  const agent = { memberName: 'Ada', brand: 'Acme Club', timeZone: 'Europe/Berlin', locale: 'de' } as AgentConfig;
+  const agent = {
+    memberName: 'Ada',
+    brand: 'Acme Club',
+    timeZone: 'Europe/Berlin',
+    locale: 'de',
+    trust: profile(2),
+  } as AgentConfig;
+  const own = { trustMode: 2, place: 'web' };
   const now = new Date('2026-11-20T23:30:00Z');
 
   it("names brand and member and gives the member's own time", () => {
-    const prompt = systemPrompt(agent, now);
+    const prompt = systemPrompt(agent, own, now);
     expect(prompt).toContain('Acme Club');
     expect(prompt).toContain('Ada');
     expect(prompt).toContain('Saturday, 21 November 2026');
@@ -35,6 +43,23 @@ describe('the system prompt', () => {
   });
 
   it('falls back to UTC for a time zone nobody knows', () => {
-    expect(systemPrompt({ ...agent, timeZone: 'Mars/Olympus' }, now)).toContain('23:30 (UTC)');
+    expect(systemPrompt({ ...agent, timeZone: 'Mars/Olympus' }, own, now)).toContain('23:30 (UTC)');
+  });
+
+  it.each([
+    ['where strangers read along', { trustMode: 1, place: 'discord' }, agent],
+    ['in a demo', { trustMode: 0, place: 'web' }, agent],
+    ['where the tier does not reach', { trustMode: 2, place: 'whatsapp:private' }, agent],
+    ['when nobody knows where it came from', { trustMode: 2, place: 'fax' }, agent],
+    ['once the ceiling has fallen to 0', own, { ...agent, trust: profile(0) }],
+  ])('says nothing about the member %s', (_where, task, config) => {
+    const prompt = systemPrompt(config, task, now);
+    expect(prompt).toContain('Acme Club');
+    expect(prompt).toContain('private chat');
+    for (const personal of ['Ada', 'Europe', 'November', ' de.']) expect(prompt).not.toContain(personal);
+  });
+
+  it('is personal in a private chat on the same platform', () => {
+    expect(systemPrompt(agent, { trustMode: 1, place: 'discord:private' }, now)).toContain('Ada');
   });
 });

@@ -1,7 +1,10 @@
-import type { AgentConfig, TrustMode } from '#libs/contracts';
+import type { AgentConfig, RequestLimits } from '#libs/contracts';
 import type { Clock, Ids } from '#libs/kernel';
+import { decide, placeClaim } from '#libs/trust';
 import { createHash } from 'node:crypto';
-import { IdempotencyKeyReused, MessageLimitReached, SessionLimitReached } from '../errors.js';
+import { scopeOf, type Visitor } from '../agents/visitor.js';
+import { IdempotencyKeyReused, MessageLimitReached, SessionLimitReached, SessionNotFound } from '../errors.js';
+import { MESSAGE_WINDOW_SECONDS, type RateState } from '../http/rate-limit.headers.js';
 import { LIMITS } from '../limits.js';
 import type { ConversationsRepository, TaskRecord } from '../store/conversations.repository.js';
 import type { FrameFeed, Kept } from './frame-feed.js';
@@ -14,8 +17,7 @@ export interface Incoming {
   /** Undefined: a new session, or the latest one when no further session is allowed. */
   readonly session: string | undefined;
   readonly text: string;
-  readonly member: string;
-  readonly trustMode: TrustMode;
+  readonly visitor: Visitor;
 }
 
 export interface Accepted {
@@ -24,80 +26,102 @@ export interface Accepted {
   readonly seq: number;
   /** The key was known: nothing new was stored. */
   readonly repeated: TaskRecord | undefined;
+  /** Undefined: no limit holds. */
+  readonly rate: RateState | undefined;
 }
 
-const HOUR = 3_600_000;
+export interface InboxParts {
+  readonly conversations: ConversationsRepository;
+  readonly feed: FrameFeed;
+  readonly agent: () => AgentConfig;
+  readonly limits: () => RequestLimits;
+  readonly clock: Clock;
+  readonly ids: Ids;
+}
 
-/** Takes messages in: whatever it returns is on disk, exactly once per idempotency key. */
+const WINDOW = MESSAGE_WINDOW_SECONDS * 1000;
+
+/** Takes messages in: whatever it returns is stored, exactly once per idempotency key. */
 export class Inbox {
-  constructor(
-    private readonly conversations: ConversationsRepository,
-    private readonly feed: FrameFeed,
-    private readonly agent: () => AgentConfig,
-    private readonly clock: Clock,
-    private readonly ids: Ids,
-  ) {}
+  constructor(private readonly parts: InboxParts) {}
 
   /** Stores message, task and `accepted` frame in one durable transaction, then tells the session's listeners. */
   accept(incoming: Incoming): Accepted {
+    const { conversations, feed } = this.parts;
     const fingerprint = createHash('sha256').update(incoming.text).digest('hex');
-    const known = this.conversations.findTaskByKey(incoming.key);
-    if (known) return repeat(known, fingerprint, incoming.session);
-    const kept = this.conversations.db.transaction('durable', () => this.#store(incoming, fingerprint));
-    this.feed.publish(kept);
-    return { task: kept.task, session: kept.session, seq: kept.seq, repeated: undefined };
+    const known = conversations.findTaskByKey(incoming.key);
+    if (known) return { ...this.#repeat(known, fingerprint, incoming), rate: this.#rate(this.parts.clock.now()) };
+    const { kept, rate } = conversations.db.transaction('durable', () => this.#store(incoming, fingerprint));
+    feed.publish(kept);
+    return { task: kept.task, session: kept.session, seq: kept.seq, repeated: undefined, rate };
   }
 
-  #store(incoming: Incoming, fingerprint: string): Kept {
-    const now = this.clock.now();
+  /** Whatever limits is counted in the transaction that adds to it: no number of senders at once gets past it. */
+  #store(incoming: Incoming, fingerprint: string): { kept: Kept; rate: RateState | undefined } {
+    const { conversations, feed, ids, clock } = this.parts;
+    const now = clock.now();
     const at = now.toISOString();
-    this.#checkRate(now);
-    const session = this.#sessionFor(incoming, at);
-    const task = this.ids.next('task');
-    const kept = this.feed.append(session, task, { type: 'accepted', id: incoming.id, task, session });
-    const { key, text, member, trustMode } = incoming;
-    this.conversations.createTask({
+    const rate = this.#rate(now);
+    if (rate && rate.remaining === 0) throw new MessageLimitReached(rate);
+    const { session, mode } = this.#sessionFor(incoming, at);
+    const task = ids.next('task');
+    const kept = feed.append(session, task, { type: 'accepted', id: incoming.id, task, session });
+    const { key, text, visitor } = incoming;
+    conversations.createTask({
       task,
       session,
       key,
       fingerprint,
-      member,
-      trustMode,
+      member: visitor.member,
+      trustMode: mode,
+      place: placeClaim(visitor.place),
       acceptedSeq: kept.seq,
       text,
       at,
     });
-    this.conversations.touchSession(session, at);
-    return kept;
+    conversations.touchSession(session, at);
+    return { kept, rate: rate && { ...rate, remaining: rate.remaining - 1 } };
   }
 
-  #checkRate(now: Date): void {
-    const limit = this.agent().limits.messagesPerHour;
-    if (limit === null) return;
-    const { count, oldest } = this.conversations.countTasksSince(new Date(now.getTime() - HOUR).toISOString());
-    if (count < limit) return;
-    const free = oldest ? Date.parse(oldest) + HOUR - now.getTime() : HOUR;
-    throw new MessageLimitReached(limit, Math.max(1, Math.ceil(free / 1000)));
+  #rate(now: Date): RateState | undefined {
+    const limit = this.parts.limits().messagesPerHour;
+    if (limit === null) return undefined;
+    const since = new Date(now.getTime() - WINDOW).toISOString();
+    const { count, oldest } = this.parts.conversations.countTasksSince(since);
+    const free = oldest ? Date.parse(oldest) + WINDOW - now.getTime() : WINDOW;
+    return { limit, remaining: Math.max(0, limit - count), resetSeconds: Math.max(1, Math.ceil(free / 1000)) };
   }
 
-  #sessionFor({ session, text }: Incoming, at: string): string {
-    if (session !== undefined && this.conversations.findSession(session)) return session;
-    const limit = this.agent().limits.sessions;
-    if (limit !== null && this.conversations.countSessions() >= limit) {
-      const latest = this.conversations.listSessions()[0];
+  #sessionFor({ session, text, visitor }: Incoming, at: string): { session: string; mode: number } {
+    const { conversations, ids } = this.parts;
+    const scope = scopeOf(visitor);
+    if (session !== undefined && conversations.findSession(scope, session)) return this.#entered(session, visitor);
+    // Somebody else's, or one that began where others read along or do not: as good as not there.
+    if (session !== undefined && conversations.sessionMode(session) !== undefined) throw new SessionNotFound();
+    const limit = this.parts.limits().sessions;
+    if (limit !== null && conversations.countSessions(scope) >= limit) {
+      const latest = conversations.latestSession(scope);
       if (session !== undefined || !latest) throw new SessionLimitReached(limit);
-      return latest.session;
+      return this.#entered(latest, visitor);
     }
-    const created = session ?? this.ids.next('session');
-    this.conversations.createSession(created, titleOf(text), at);
-    return created;
+    const created = session ?? ids.next('session');
+    conversations.createSession({ session: created, title: titleOf(text), at, mode: visitor.trustMode, ...scope });
+    return { session: created, mode: visitor.trustMode };
   }
-}
 
-function repeat(known: TaskRecord, fingerprint: string, session: string | undefined): Accepted {
-  if (known.fingerprint !== fingerprint) throw new IdempotencyKeyReused();
-  if (session !== undefined && session !== known.session) throw new IdempotencyKeyReused();
-  return { task: known.task, session: known.session, seq: known.acceptedSeq, repeated: known };
+  /** A session that began in a lower mode stays there. */
+  #entered(session: string, { tokenMode, place }: Visitor): { session: string; mode: number } {
+    const sessionMode = this.parts.conversations.sessionMode(session);
+    const { mode } = decide({ profile: this.parts.agent().trust, tokenMode, ...place, sessionMode });
+    return { session, mode };
+  }
+
+  #repeat(known: TaskRecord, fingerprint: string, { session, visitor }: Incoming): Omit<Accepted, 'rate'> {
+    if (!this.parts.conversations.findSession(scopeOf(visitor), known.session)) throw new IdempotencyKeyReused();
+    if (known.fingerprint !== fingerprint) throw new IdempotencyKeyReused();
+    if (session !== undefined && session !== known.session) throw new IdempotencyKeyReused();
+    return { task: known.task, session: known.session, seq: known.acceptedSeq, repeated: known };
+  }
 }
 
 const titleOf = (text: string): string => {

@@ -130,7 +130,8 @@ export class TaskRunner {
     const endpoint = await this.parts.endpoints.resolve(provider, agent.agentId);
     const stored = this.parts.conversations.messages(task.session, LIMITS.contextMessages, task.n);
     const messages = withinBudget(stored, LIMITS.contextTokens);
-    const call = { model: name, maxOutputTokens, system: systemPrompt(agent, this.parts.clock.now()), messages };
+    const system = systemPrompt(agent, task, this.parts.clock.now());
+    const call = { model: name, maxOutputTokens, system, messages, task: task.task };
     const began = performance.now();
     const whole = deadline(LIMITS.task, signal);
     let finish: Finish | undefined;

@@ -3,6 +3,7 @@ import { open, readFile, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { StartRefused } from '../errors.js';
 import { checkGatewayConfig } from './gateway-config.check.js';
+import { isObject } from './shape.check.js';
 
 /** `<state>/gateway.json`: the last configuration that was applied. */
 export class ConfigStore {
@@ -12,7 +13,10 @@ export class ConfigStore {
     this.#path = join(stateDir, 'gateway.json');
   }
 
-  /** Undefined before the first configuration. A file that cannot be used is no reason to start empty. */
+  /**
+   * Undefined before the first configuration, and after an upgrade from a version whose configuration says too little: the
+   * control plane sees a gateway without one and sends it again. A damaged file is no reason to start empty.
+   */
   async load(): Promise<GatewayConfig | undefined> {
     let text: string;
     try {
@@ -22,7 +26,8 @@ export class ConfigStore {
       throw new StartRefused('gateway.json cannot be read.', { cause: error });
     }
     try {
-      return checkGatewayConfig(JSON.parse(text));
+      const stored = JSON.parse(text) as unknown;
+      return isOlder(stored) ? undefined : checkGatewayConfig(stored);
     } catch (error) {
       throw new StartRefused('gateway.json is damaged. Delete it: the control plane sends it again.', { cause: error });
     }
@@ -46,4 +51,10 @@ export class ConfigStore {
       await folder.close();
     }
   }
+}
+
+/** Written before agents had trust profiles. */
+function isOlder(stored: unknown): boolean {
+  const { agents } = (stored ?? {}) as { agents?: unknown };
+  return Array.isArray(agents) && agents.some((agent) => isObject(agent) && !('trust' in agent));
 }

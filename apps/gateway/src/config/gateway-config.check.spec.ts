@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { profile } from '../testing/tenant.js';
 import { checkGatewayConfig } from './gateway-config.check.js';
 
 const agent = {
@@ -10,9 +11,8 @@ const agent = {
   brand: 'Acme',
   timeZone: 'UTC',
   locale: 'en',
-  trustModeMax: 0,
   model: { provider: 'offline', name: 'offline', maxOutputTokens: 1 },
-  limits: { messagesPerHour: null, sessions: 0 },
+  trust: profile(0),
 };
 const config = {
   gatewayId: 'gw_1',
@@ -24,6 +24,8 @@ const config = {
   brokerUrl: null,
   agents: [agent],
 };
+const OPEN = profile(1).surfaces['discord']!.public!;
+const withTrust = (changes: object) => ({ ...config, agents: [{ ...agent, trust: { ...profile(0), ...changes } }] });
 const fields = (value: unknown): string[] => {
   try {
     checkGatewayConfig(value);
@@ -45,11 +47,23 @@ describe('a gateway configuration', () => {
     [{ ...config, brokerUrl: 'file:///etc' }, ['brokerUrl']],
     [{ ...config, agents: [agent, agent] }, ['agents', 'agents']],
     [{ ...config, agents: [{ ...agent, agentId: '..' }] }, ['agents[0].agentId']],
-    [{ ...config, agents: [{ ...agent, model: null, limits: 3 }] }, ['agents[0].model', 'agents[0].limits']],
+    [{ ...config, agents: [{ ...agent, model: null, trust: 3 }] }, ['agents[0].model', 'agents[0].trust']],
     [
-      { ...config, agents: [{ ...agent, limits: { messagesPerHour: -1, sessions: 1.5 } }] },
-      ['agents[0].limits.messagesPerHour', 'agents[0].limits.sessions'],
+      withTrust({ limits: { ...profile(0).limits, messagesPerHour: -1, sessions: 1.5 } }),
+      ['agents[0].trust.limits.messagesPerHour', 'agents[0].trust.limits.sessions'],
     ],
+    [withTrust({ runtime: 'other', ceiling: 4 }), ['agents[0].trust.runtime', 'agents[0].trust.ceiling']],
+    [withTrust({ surfaces: { fax: {} } }), ['agents[0].trust.surfaces.fax']],
+    [withTrust({ surfaces: { web: { secret: OPEN } } }), ['agents[0].trust.surfaces.web.secret']],
+    [
+      withTrust({ surfaces: { web: { private: { ...OPEN, modeCap: '3', memory: 'all', fullChat: 1 } } } }),
+      ['modeCap', 'fullChat', 'memory'].map((name) => `agents[0].trust.surfaces.web.private.${name}`),
+    ],
+    [
+      withTrust({ tools: { 'code.execute': { minimumMode: -1, needs: 'nothing' } } }),
+      ['agents[0].trust.tools.code.execute.minimumMode', 'agents[0].trust.tools.code.execute.needs'],
+    ],
+    [withTrust({ tools: [], surfaces: null }), ['agents[0].trust.surfaces', 'agents[0].trust.tools']],
   ])('with a fault names the field: case %#', (value, expected) => {
     expect(fields(value)).toEqual(expected);
   });

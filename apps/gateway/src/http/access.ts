@@ -1,8 +1,10 @@
-import type { MemberClaims, TrustMode } from '#libs/contracts';
+import type { MemberClaims } from '#libs/contracts';
 import { DomainError } from '#libs/kernel';
 import type { IncomingMessage } from 'node:http';
 import type { Agent } from '../agents/agent.js';
+import type { ChatRoom } from '../agents/chat-room.js';
 import type { Gateway } from '../agents/gateway.js';
+import { type Visitor, visitorOf } from '../agents/visitor.js';
 import { ScopeMissing, TooManyFailedAttempts } from '../errors.js';
 import type { Metrics } from '../metrics.js';
 import { addressOf } from './address.js';
@@ -14,9 +16,9 @@ const CHAT_SCOPE = 'chat';
 /** Who is talking to which agent, and what they may. */
 export interface Access {
   readonly agent: Agent;
-  readonly member: string;
-  /** The lower of the token's ceiling and the agent's. */
-  readonly trustMode: TrustMode;
+  readonly visitor: Visitor;
+  /** Where the visitor's conversations are. */
+  readonly room: ChatRoom;
   /** When the token ends, in milliseconds. */
   readonly expiresAt: number;
 }
@@ -38,8 +40,8 @@ export class AccessControl {
     }
     const agent = this.gateway.agentOf(claims, agentId);
     if (claims.scopes.length > 0 && !claims.scopes.includes(CHAT_SCOPE)) throw new ScopeMissing(CHAT_SCOPE);
-    const trustMode = Math.min(claims.trust_mode_max, agent.config.trustModeMax) as TrustMode;
-    return { agent, member: claims.sub, trustMode, expiresAt: claims.exp * 1000 };
+    const visitor = visitorOf(claims, agent.config.trust);
+    return { agent, visitor, room: agent.roomOf(visitor), expiresAt: claims.exp * 1000 };
   }
 
   /** Counts a failed authentication; the error to answer with, which is 429 once an address has too many. */

@@ -3,14 +3,16 @@ import type { Logger } from '#libs/telemetry';
 import { randomUUID } from 'node:crypto';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Gateway } from '../agents/gateway.js';
-import { checkMessage } from '../chat/message.check.js';
-import { CredentialMissing, RequestInvalid } from '../errors.js';
+import { checkMessage, isSessionId } from '../chat/message.check.js';
+import { CredentialMissing, RequestInvalid, SessionNotFound } from '../errors.js';
 import { LIMITS } from '../limits.js';
 import type { Metrics } from '../metrics.js';
+import { policyView } from '../policy/policy-view.js';
 import type { Access, AccessControl } from './access.js';
 import { waitForAnswer } from './answer-wait.js';
 import { streamTask } from './event-stream.js';
 import { answerProblems } from './problem.js';
+import { rateLimitHeaders } from './rate-limit.headers.js';
 
 export interface MainListenerParts {
   readonly gateway: Gateway;
@@ -58,13 +60,19 @@ export function createMainListener(parts: MainListenerParts): FastifyInstance {
     });
     app.post(`${prefix}/chat`, (request, reply) => chat(parts, request, reply));
     app.get(`${prefix}/session/:id`, async (request) => {
-      const { agent } = await authenticate(parts, request);
-      return agent.getSession((request.params as { id: string }).id);
+      const { room, visitor } = await authenticate(parts, request);
+      return room.getSession(visitor, (request.params as { id: string }).id);
     });
     app.get(`${prefix}/sessions`, async (request) => {
-      const { agent } = await authenticate(parts, request);
-      const items = agent.listSessions().map(({ session, title, updatedAt }) => ({ session, title, updatedAt }));
+      const { room, visitor } = await authenticate(parts, request);
+      const items = room.listSessions(visitor).map(({ session, title, updatedAt }) => ({ session, title, updatedAt }));
       return { items, nextCursor: null };
+    });
+    app.get(`${prefix}/policy`, async (request, reply) => {
+      const access = await authenticate(parts, request);
+      const { session } = request.query as { session?: unknown };
+      if (session !== undefined && !isSessionId(session)) throw new SessionNotFound();
+      return reply.header('cache-control', 'no-store').send(policyView(access, session));
     });
   }
   return app;
@@ -78,19 +86,21 @@ async function authenticate({ access, gateway }: MainListenerParts, request: Fas
 }
 
 async function chat(parts: MainListenerParts, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-  const { agent, member, trustMode } = await authenticate(parts, request);
+  const access = await authenticate(parts, request);
   const { body } = request;
   if (typeof body !== 'object' || body === null || Array.isArray(body)) throw new RequestInvalid('Send a JSON object.');
   const message = checkMessage({ idempotencyKey: request.headers['idempotency-key'], ...body });
   const key = message.idempotencyKey ?? randomUUID();
   const { text, session } = message;
-  const accepted = agent.send({ id: key, key, session, text, member, trustMode });
+  const accepted = access.room.send({ id: key, key, session, text, visitor: access.visitor });
+  const headers = rateLimitHeaders(accepted.rate);
   if (request.headers.accept?.includes('text/event-stream')) {
     reply.hijack();
-    streamTask(agent, accepted.task, reply.raw, parts.metrics);
+    streamTask(access, accepted.task, { response: reply.raw, metrics: parts.metrics, headers });
     return reply;
   }
   const gone = new AbortController();
   reply.raw.on('close', () => gone.abort(new Error('the client went away')));
-  return reply.send(await waitForAnswer(agent, accepted.task, gone.signal));
+  const answer = await waitForAnswer(access, accepted.task, gone.signal);
+  return reply.headers(headers).send(answer);
 }

@@ -2,7 +2,8 @@ import { DomainError, statusOf, toProblem } from '#libs/kernel';
 import { PROBLEM_HEADER } from '#libs/contracts';
 import type { Logger } from '#libs/telemetry';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { BodyTooLarge, RequestInvalid, RouteNotFound } from '../errors.js';
+import { BodyTooLarge, MessageLimitReached, RequestInvalid, RouteNotFound } from '../errors.js';
+import { rateLimitHeaders } from './rate-limit.headers.js';
 
 /** Fastify's own refusals, in our words. */
 function translate(error: unknown, limit: number): unknown {
@@ -31,6 +32,7 @@ export function sendProblem(reply: FastifyReply, error: unknown, instance: strin
   void reply.header(PROBLEM_HEADER, problem.code);
   if (error instanceof DomainError && error.retryAfter !== undefined)
     void reply.header('retry-after', String(error.retryAfter));
+  if (error instanceof MessageLimitReached) void reply.headers(rateLimitHeaders(error.rate));
   if (error instanceof DomainError && error.kind === 'unauthenticated') void reply.header('www-authenticate', 'Bearer');
   return reply.code(problem.status).type('application/problem+json').send(JSON.stringify(problem));
 }

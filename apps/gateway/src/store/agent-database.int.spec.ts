@@ -6,6 +6,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AgentDatabase } from './agent-database.js';
 import { ConversationsRepository } from './conversations.repository.js';
 
+const MEMBER = { member: 'mem_1', open: false };
+
 let root: string;
 let clock: ManualClock;
 let db: AgentDatabase;
@@ -23,7 +25,7 @@ describe("an agent's database", () => {
   it('is not made by looking for it, and closes when nothing uses it any more', () => {
     expect(db.exists()).toBe(false);
     expect(existsSync(join(root, 'agt_1'))).toBe(false);
-    expect(new ConversationsRepository(db).countSessions()).toBe(0);
+    expect(new ConversationsRepository(db).countSessions(MEMBER)).toBe(0);
     clock.advance(999);
     db.closeIfIdle(1000);
     expect(db.isOpen).toBe(true);
@@ -38,11 +40,11 @@ describe("an agent's database", () => {
     const repository = new ConversationsRepository(db);
     const fail = () =>
       db.transaction('durable', () => {
-        repository.createSession('s', 't', 'now');
+        repository.createSession({ session: 's', title: 't', at: 'now', mode: 1, ...MEMBER });
         throw new Error('halfway');
       });
     expect(fail).toThrow('halfway');
-    expect(repository.countSessions()).toBe(0);
+    expect(repository.countSessions(MEMBER)).toBe(0);
   });
 
   it('refuses data of a newer version and leaves it alone', () => {
@@ -54,7 +56,7 @@ describe("an agent's database", () => {
 
   it('keeps only the newest frames of a session', () => {
     const repository = new ConversationsRepository(db);
-    repository.createSession('s', 't', 'now');
+    repository.createSession({ session: 's', title: 't', at: 'now', mode: 1, ...MEMBER });
     db.transaction('fast', () => {
       for (let i = 0; i < 5_010; i += 1) repository.keepFrame('s', repository.nextSeq('s'), 'tsk', '{}');
     });

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import { migrate } from './migrations.js';
 
+const FILE = 'agent.db';
+
 /**
  * One agent's `agent.db`, opened when first used and closed when idle: an agent that nobody talks to costs no memory.
  * Synchronous on purpose: SQLite is in process, a statement takes microseconds, and nothing can come between two of them.
@@ -12,13 +14,16 @@ export class AgentDatabase {
   #db: DatabaseSync | undefined;
   #statements = new Map<string, StatementSync>();
   #usedAt = 0;
-  readonly path: string;
 
+  /** `folder` null: in memory only, and gone when it is closed. */
   constructor(
-    private readonly folder: string,
+    private readonly folder: string | null,
     private readonly clock: Clock,
-  ) {
-    this.path = join(folder, 'agent.db');
+  ) {}
+
+  /** When it was last used, in milliseconds. */
+  get usedAt(): number {
+    return this.#usedAt;
   }
 
   get isOpen(): boolean {
@@ -26,7 +31,7 @@ export class AgentDatabase {
   }
 
   exists(): boolean {
-    return this.isOpen || existsSync(this.path);
+    return this.isOpen || (this.folder !== null && existsSync(join(this.folder, FILE)));
   }
 
   all<T>(sql: string, ...values: SQLInputValue[]): T[] {
@@ -73,8 +78,9 @@ export class AgentDatabase {
   #open(): DatabaseSync {
     this.#usedAt = this.clock.now().getTime();
     if (this.#db) return this.#db;
-    mkdirSync(this.folder, { recursive: true, mode: 0o700 });
-    const db = new DatabaseSync(this.path, { timeout: 5000 });
+    if (this.folder !== null) mkdirSync(this.folder, { recursive: true, mode: 0o700 });
+    const path = this.folder === null ? ':memory:' : join(this.folder, FILE);
+    const db = new DatabaseSync(path, { timeout: 5000 });
     try {
       // A small page cache: dozens of agents share one process. -256 means KiB.
       db.exec(

@@ -12,6 +12,8 @@ export interface TaskRecord {
   readonly status: TaskStatus;
   readonly attempts: number;
   readonly trustMode: number;
+  /** As a token says it: `slack:private`. */
+  readonly place: string;
   readonly acceptedSeq: number;
   readonly model: string | null;
   readonly inputTokens: number | null;
@@ -29,9 +31,24 @@ export interface NewTask {
   readonly fingerprint: string;
   readonly member: string;
   readonly trustMode: number;
+  readonly place: string;
   readonly acceptedSeq: number;
   readonly text: string;
   readonly at: string;
+}
+
+/** Whose sessions, and of which kind: those where strangers read along are apart from those where nobody does. */
+export interface SessionScope {
+  readonly member: string;
+  readonly open: boolean;
+}
+
+export interface NewSession extends SessionScope {
+  readonly session: string;
+  readonly title: string;
+  readonly at: string;
+  /** The mode it begins in, which it never leaves upwards. */
+  readonly mode: number;
 }
 
 /** How a task ended, as it is kept. */
@@ -49,9 +66,11 @@ export interface TaskEnd {
 type Unnumbered<T> = T extends { seq: number } | { seq?: number } ? Omit<T, 'seq'> : never;
 export type KeptFrame = Unnumbered<Extract<ServerFrame, { task?: string; seq?: number }>>;
 
-const TASK = `SELECT n, task, session, fingerprint, status, attempts, trust_mode AS trustMode, accepted_seq AS acceptedSeq, model,
+const TASK = `SELECT n, task, session, fingerprint, status, attempts, trust_mode AS trustMode, place, accepted_seq AS acceptedSeq, model,
   input_tokens AS inputTokens, output_tokens AS outputTokens, cost,
   error_code AS errorCode, error_message AS errorMessage, retry_after AS retryAfter FROM tasks`;
+
+const SESSION = 'SELECT session, title, created_at AS createdAt, updated_at AS updatedAt, seq FROM sessions';
 
 /** Rows of sessions, tasks, messages and frames of one agent. Callers group what belongs together in a transaction. */
 export class ConversationsRepository {
@@ -80,14 +99,15 @@ export class ConversationsRepository {
 
   createTask(task: NewTask): void {
     this.db.run(
-      `INSERT INTO tasks (task, session, idempotency_key, fingerprint, member, trust_mode, status, accepted_seq, created_at)
-       VALUES (?, ?, ?, ?, ?, ?, 'pending', ?, ?)`,
+      `INSERT INTO tasks (task, session, idempotency_key, fingerprint, member, trust_mode, place, status, accepted_seq, created_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?)`,
       task.task,
       task.session,
       task.key,
       task.fingerprint,
       task.member,
       task.trustMode,
+      task.place,
       task.acceptedSeq,
       task.at,
     );
@@ -132,28 +152,40 @@ export class ConversationsRepository {
     return this.db.get<{ count: number; oldest: string | null }>(sql, at)!;
   }
 
-  countSessions(): number {
-    return this.db.get<{ count: number }>('SELECT count(*) AS count FROM sessions')!.count;
+  countSessions({ member, open }: SessionScope): number {
+    const sql = 'SELECT count(*) AS count FROM sessions WHERE member = ? AND open = ?';
+    return this.db.get<{ count: number }>(sql, member, Number(open))!.count;
   }
 
-  findSession(session: string): Omit<SessionView, 'messages'> | undefined {
-    const sql = `SELECT session, title, created_at AS createdAt, updated_at AS updatedAt, seq FROM sessions WHERE session = ?`;
-    return this.db.get(sql, session);
+  findSession({ member, open }: SessionScope, session: string): Omit<SessionView, 'messages'> | undefined {
+    return this.db.get(`${SESSION} WHERE session = ? AND member = ? AND open = ?`, session, member, Number(open));
   }
 
-  listSessions(): Omit<SessionView, 'messages'>[] {
-    const sql = `SELECT session, title, created_at AS createdAt, updated_at AS updatedAt, seq FROM sessions
-      ORDER BY updated_at DESC, session DESC LIMIT ${LIMITS.sessionsShown}`;
-    return this.db.all(sql);
+  listSessions({ member, open }: SessionScope): Omit<SessionView, 'messages'>[] {
+    const sql = `${SESSION} WHERE member = ? AND open = ? ORDER BY updated_at DESC, session DESC LIMIT ${LIMITS.sessionsShown}`;
+    return this.db.all(sql, member, Number(open));
   }
 
-  createSession(session: string, title: string, at: string): void {
+  latestSession({ member, open }: SessionScope): string | undefined {
+    const sql = `${SESSION} WHERE member = ? AND open = ? ORDER BY updated_at DESC, session DESC LIMIT 1`;
+    return this.db.get<{ session: string }>(sql, member, Number(open))?.session;
+  }
+
+  /** Whoever it belongs to; undefined when there is no such session. */
+  sessionMode(session: string): number | undefined {
+    return this.db.get<{ mode: number }>('SELECT mode FROM sessions WHERE session = ?', session)?.mode;
+  }
+
+  createSession({ session, title, at, mode, member, open }: NewSession): void {
     this.db.run(
-      'INSERT INTO sessions (session, title, created_at, updated_at) VALUES (?, ?, ?, ?)',
+      'INSERT INTO sessions (session, title, created_at, updated_at, mode, member, open) VALUES (?, ?, ?, ?, ?, ?, ?)',
       session,
       title,
       at,
       at,
+      mode,
+      member,
+      Number(open),
     );
   }
 

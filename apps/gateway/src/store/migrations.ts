@@ -28,6 +28,20 @@ const MIGRATIONS: readonly string[] = [
      session TEXT NOT NULL REFERENCES sessions, seq INTEGER NOT NULL, task TEXT NOT NULL, frame TEXT NOT NULL,
      PRIMARY KEY (session, seq)
    ) STRICT, WITHOUT ROWID;`,
+  // Sessions belong to who began them, in the mode and the kind of place they began in. Those of before were kept, so they
+  // were no demos; each request's own mode still is what it is.
+  `ALTER TABLE sessions ADD COLUMN member TEXT NOT NULL DEFAULT '';
+   ALTER TABLE sessions ADD COLUMN mode INTEGER NOT NULL DEFAULT 1;
+   ALTER TABLE sessions ADD COLUMN open INTEGER NOT NULL DEFAULT 0;
+   UPDATE sessions SET
+     member = coalesce((SELECT member FROM tasks WHERE tasks.session = sessions.session ORDER BY n LIMIT 1), ''),
+     mode = max(1, coalesce((SELECT trust_mode FROM tasks WHERE tasks.session = sessions.session ORDER BY n LIMIT 1), 1));
+   CREATE INDEX sessions_member ON sessions (member, open, updated_at);
+   ALTER TABLE tasks ADD COLUMN place TEXT NOT NULL DEFAULT 'web';
+   CREATE TABLE policy_decisions (
+     n INTEGER PRIMARY KEY, at TEXT NOT NULL, session TEXT, sender TEXT NOT NULL, channel TEXT NOT NULL, tool TEXT NOT NULL,
+     mode INTEGER NOT NULL, allowed INTEGER NOT NULL, reason TEXT NOT NULL
+   ) STRICT;`,
 ];
 
 /** Brings a database to the newest schema, each step in one transaction. */

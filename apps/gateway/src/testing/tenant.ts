@@ -1,7 +1,19 @@
-import type { AgentConfig, GatewayConfig, MemberClaims } from '#libs/contracts';
+import type { AgentConfig, GatewayConfig, MemberClaims, RequestLimits, TrustMode, TrustProfile } from '#libs/contracts';
 import { generateSigningKey, type SigningKey, signMemberToken } from '#libs/tokens';
+import { compileTrustProfile } from '#libs/trust';
 
 export const ISSUER = 'https://issuer.test';
+
+const NO_LIMITS = { messagesPerHour: null, sessions: null, apiCallsPerDay: null, smsPerDay: null };
+const CHANNELS = ['web', 'sms', 'discord', 'slack'];
+
+/** What an agent of that ceiling may, on the surfaces that these tests use. */
+export const profile = (ceiling: TrustMode = 1, limits: Partial<RequestLimits> = {}): TrustProfile =>
+  compileTrustProfile({
+    runtime: 'wirebot',
+    ceiling,
+    tier: { trustCeiling: ceiling, channels: CHANNELS, limits: { ...NO_LIMITS, ...limits } },
+  });
 
 /** A control plane's part in a test: configurations and tokens, signed for real. */
 export class Tenant {
@@ -21,9 +33,8 @@ export class Tenant {
       brand: 'Acme Club',
       timeZone: 'Europe/Berlin',
       locale: 'en',
-      trustModeMax: 1,
       model: { provider: 'anthropic', name: 'claude-sonnet-5-5', maxOutputTokens: 512 },
-      limits: { messagesPerHour: null, sessions: null },
+      trust: profile(),
       ...changes,
     };
   }
@@ -42,7 +53,7 @@ export class Tenant {
       wid: agent.workspaceId,
       trust_mode_max: 3,
       scopes: [],
-      surfaces: [],
+      surfaces: ['web'],
       gw: null,
       iat: now,
       exp: now + 600,

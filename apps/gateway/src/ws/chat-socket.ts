@@ -5,6 +5,7 @@ import { TokenExpired } from '#libs/tokens';
 import type { IncomingMessage } from 'node:http';
 import type { WebSocket } from 'ws';
 import type { Agent, AgentSocket } from '../agents/agent.js';
+
 import type { Gateway } from '../agents/gateway.js';
 import { checkMessage, type MessageFields } from '../chat/message.check.js';
 import { CredentialMissing, ResumeInvalid, SessionNotFound } from '../errors.js';
@@ -58,6 +59,11 @@ export class ChatSocket implements AgentSocket {
   drain(): void {
     const reconnectAfterMs = 1000 + Math.floor(Math.random() * LIMITS.reconnectSpread);
     this.#send({ type: 'draining', reconnectAfterMs });
+  }
+
+  revise(): void {
+    this.drain();
+    this.end();
   }
 
   end(): void {
@@ -117,30 +123,31 @@ export class ChatSocket implements AgentSocket {
     access.agent.sockets.add(this);
   }
 
-  async #open({ agent, trustMode }: Access, resume: Resume | undefined): Promise<void> {
-    if (resume) checkResume(agent, resume);
-    this.#session = resume?.session ?? agent.sessionForNewConnection();
+  async #open(access: Access, resume: Resume | undefined): Promise<void> {
+    const { agent, room, visitor } = access;
+    if (resume) checkResume(access, resume);
+    this.#session = resume?.session ?? room.sessionForNewConnection(visitor);
     this.#send({
       type: 'connected',
       session: this.#session,
       agent: agent.config.agentId,
-      trustMode,
+      trustMode: room.modeIn(visitor, this.#session),
       heartbeatSeconds: CHAT_LIMITS.heartbeatSeconds,
     });
-    if (resume) await this.#replay(agent, resume);
-    this.#follow(agent, this.#session);
+    if (resume) await this.#replay(access, resume);
+    this.#follow(access, this.#session);
   }
 
   /**
    * Sends what was missed, no faster than the client reads. Frames that come meanwhile are kept and so found by a later
    * look; after the look that finds none the caller subscribes in the same tick, so none is lost and none comes twice.
    */
-  async #replay(agent: Agent, { session, after }: Resume): Promise<void> {
+  async #replay({ room, visitor }: Access, { session, after }: Resume): Promise<void> {
     this.#subscriptions.get(session)?.();
     this.#subscriptions.delete(session);
     let at = after;
     for (;;) {
-      const frames = agent.framesAfter(session, at);
+      const frames = room.framesAfter(visitor, session, at);
       if (frames.length === 0 || !this.#isOpen()) return;
       for (const { seq, frame } of frames) {
         while (this.#isOpen() && this.socket.bufferedAmount > LIMITS.replayAhead) await delay(LIMITS.replayPause);
@@ -158,30 +165,31 @@ export class ChatSocket implements AgentSocket {
     if (frame.type === 'heartbeat') return this.#send({ type: 'heartbeat', at: this.parts.now().toISOString() });
     if (this.parts.now().getTime() > access.expiresAt) throw new TokenExpired();
     this.parts.gateway.checkReady();
-    if (frame.type === 'abort') return access.agent.abort(frame.task);
+    if (frame.type === 'abort') return access.room.abort(access.visitor, frame.task);
     this.#message(frame.id, frame.fields, access);
   }
 
-  #message(id: string, fields: MessageFields, { agent, member, trustMode }: Access): void {
+  #message(id: string, fields: MessageFields, access: Access): void {
+    const { room, visitor } = access;
     const message = checkMessage(fields);
     const key = message.idempotencyKey!;
     const session = message.session ?? this.#session;
     // Before the message is accepted, so that its own `accepted` arrives here too.
-    if (session !== undefined) this.#follow(agent, session);
-    const accepted = agent.send({ id, key, session, text: message.text, member, trustMode });
+    if (session !== undefined) this.#follow(access, session);
+    const accepted = room.send({ id, key, session, text: message.text, visitor });
     if (!accepted.repeated) return;
     const { task, seq } = accepted;
-    this.#follow(agent, accepted.session);
+    this.#follow(access, accepted.session);
     this.#send({ type: 'accepted', id, task, session: accepted.session, seq });
-    const last = agent.lastFrameOf(accepted.repeated);
+    const last = room.lastFrameOf(accepted.repeated);
     if (last) this.#sendText(last);
   }
 
-  #follow(agent: Agent, session: string): void {
+  #follow({ room, visitor }: Access, session: string): void {
     if (this.#subscriptions.has(session)) return;
     this.#subscriptions.set(
       session,
-      agent.feed.subscribe(session, (kept) => this.#sendText(kept.text)),
+      room.subscribe(visitor, session, (kept) => this.#sendText(kept.text)),
     );
   }
 
@@ -233,11 +241,11 @@ export class ChatSocket implements AgentSocket {
 }
 
 /** Refuses a cursor that cannot be served without a gap: of a lost session, beyond its end, or older than what is kept. */
-function checkResume(agent: Agent, { session, after }: Resume): void {
-  const stored = agent.findSession(session);
+function checkResume({ room, visitor }: Access, { session, after }: Resume): void {
+  const stored = room.findSession(visitor, session);
   if (!stored && after > 0) throw new SessionNotFound();
   if (!stored || stored.seq === after) return;
-  if (after > stored.seq || agent.framesAfter(session, after)[0]?.seq !== after + 1) throw new ResumeInvalid();
+  if (after > stored.seq || room.framesAfter(visitor, session, after)[0]?.seq !== after + 1) throw new ResumeInvalid();
 }
 
 function closeCodeOf(kind: string): number {
