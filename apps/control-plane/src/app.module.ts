@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { AdminModule } from './admin/admin.module.js';
+import { ApiKeysModule } from './api-keys/api-keys.module.js';
 import { AuditModule } from './audit/audit.module.js';
 import { CoreModule } from './core.module.js';
 import { EventsModule } from './events/events.module.js';
@@ -19,6 +20,7 @@ import { WebhooksModule } from './webhooks/webhooks.module.js';
     HttpEdgeModule,
     IdentityModule,
     TenantsModule,
+    ApiKeysModule,
     MembersModule,
     TokensModule,
     ProvisioningModule,

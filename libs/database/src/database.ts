@@ -104,9 +104,18 @@ export class Database {
     await Promise.all([this.#app.$disconnect(), this.#system.$disconnect()]);
   }
 
+  /** One statement as the system role, seeing every tenant, without a transaction around it: one round trip. */
+  async once<T>(statement: (client: PrismaClient) => Promise<T>): Promise<T> {
+    return this.#translated(() => statement(this.#system));
+  }
+
   async #run<T>(client: PrismaClient, work: (tx: Tx) => Promise<T>): Promise<T> {
+    return this.#translated(() => client.$transaction(work));
+  }
+
+  async #translated<T>(call: () => Promise<T>): Promise<T> {
     try {
-      return await client.$transaction(work);
+      return await call();
     } catch (cause) {
       if (!(cause instanceof DomainError) && isAway(cause)) throw new DatabaseUnavailable({ cause });
       throw cause;

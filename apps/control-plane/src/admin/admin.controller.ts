@@ -5,7 +5,7 @@ import { decodeCursor, type Page, PageQuery, toPage } from '../http/cursor.js';
 import { RequireScopes } from '../identity/decorators.js';
 import { ListMembersDto } from '../members/dto/list-members.dto.js';
 import type { TierView } from '../tiers/tiers.service.js';
-import { AdminService, type GatewayView, type TenantView } from './admin.service.js';
+import { AdminService, type GatewayView } from './admin.service.js';
 
 const byId = (row: { id: string }): readonly string[] => [row.id];
 const same = <T>(row: T): T => row;
@@ -15,13 +15,6 @@ const afterOf = (query: PageQuery): string | undefined => decodeCursor(query.cur
 @Controller('v1/admin')
 export class AdminController {
   constructor(private readonly admin: AdminService) {}
-
-  @Get('tenants')
-  @RequireScopes('tenants:read')
-  @ApiOperation({ summary: 'Every tenant' })
-  async tenants(@Query() query: PageQuery): Promise<Page<TenantView>> {
-    return toPage(await this.admin.listTenants(afterOf(query), query.limit + 1), query.limit, same, byId);
-  }
 
   @Get('tiers')
   @RequireScopes('tiers:read')

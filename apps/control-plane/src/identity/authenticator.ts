@@ -9,15 +9,18 @@ import {
   OriginRefused,
   ProxyCredentialInvalid,
   SessionRequired,
+  TenantClosed,
   TenantRequired,
+  TenantSuspended,
   TooManyAttempts,
 } from './identity.errors.js';
 import { MemberTokens } from './member-tokens.js';
 import type { Principal } from './principal.js';
 import { ROLE_SCOPES } from './roles.js';
 import { bearerOf, sameSecret } from './secrets.js';
-import { type ConsoleSession, SessionsService } from './sessions.service.js';
+import { type ConsoleSession, SessionsService, type StaffPlace } from './sessions.service.js';
 import { ConsoleCookies, SESSION_COOKIE } from './sign-in/console-cookies.js';
+import { SecondFactorRequired } from './sign-in/sign-in.errors.js';
 
 /** Wrong keys an address may send in a minute before it is told to wait. Right keys are never held up. */
 const WRONG_KEYS_PER_MINUTE = 60;
@@ -67,6 +70,7 @@ export class Authenticator {
     }
     const session = await this.#session(credentials);
     if (!session.user.isOperator) throw new OperatorRequired();
+    this.#assertSecondFactor(session);
     return { kind: 'operator', userId: session.user.id, sessionId: session.id, scopes: ['*'] };
   }
 
@@ -87,13 +91,16 @@ export class Authenticator {
     const session = await this.#session(credentials);
     const { id: sessionId, user } = session;
     if (user.isOperator && wanted !== undefined) {
+      this.#assertSecondFactor(session);
       const tenantId = await this.sessions.tenantExists(wanted);
       return { kind: 'operator', userId: user.id, sessionId, scopes: ['*'], tenantId };
     }
     const roles = await this.sessions.staffRoles(user.id);
     const staff = wanted === undefined && roles.length === 1 ? roles[0] : roles.find((row) => row.tenantId === wanted);
     if (!staff) throw new TenantRequired();
-    return { kind: 'staff', userId: user.id, sessionId, ...staff, scopes: ROLE_SCOPES[staff.role] };
+    const { tenantId, role, tenant } = staff;
+    if (credentials.mutates) assertOpen(tenant);
+    return { kind: 'staff', userId: user.id, sessionId, tenantId, role, scopes: ROLE_SCOPES[role] };
   }
 
   /** By console session, whatever the role. */
@@ -130,6 +137,11 @@ export class Authenticator {
     return session;
   }
 
+  /** Routes about the operator's own account stay open: there a second factor is set up. */
+  #assertSecondFactor(session: ConsoleSession): void {
+    if (this.config.requireOperatorTotp && !session.secondFactor) throw new SecondFactorRequired();
+  }
+
   async #countWrongKey(address: string): Promise<void> {
     let result;
     try {
@@ -140,4 +152,10 @@ export class Authenticator {
     }
     if (!result.allowed) throw new TooManyAttempts(result.resetSeconds);
   }
+}
+
+/** The people of a tenant that is suspended or closed may still look. */
+function assertOpen(tenant: StaffPlace['tenant']): void {
+  if (tenant.status === 'suspended') throw new TenantSuspended(tenant.suspendedReason);
+  if (tenant.status !== 'active') throw new TenantClosed();
 }

@@ -95,16 +95,28 @@ export class AccessUndeclared extends DomainError {
 export class PasswordTooWeak extends DomainError {
   readonly code = 'password-too-weak';
   readonly kind = 'rule';
-  constructor(readonly minimum: number) {
-    super(`The password needs at least ${minimum} characters. Choose a longer one.`);
+  constructor(reason: string) {
+    super(`The password will not do: ${reason}. Choose another one; several words that nobody would guess do well.`);
   }
 }
 
-export class ApiKeyNotFound extends DomainError {
-  readonly code = 'api-key-not-found';
-  readonly kind = 'not-found';
+export class TenantClosed extends DomainError {
+  readonly code = 'tenant-closed';
+  readonly kind = 'forbidden';
   constructor() {
-    super('There is no such API key. List the keys to see the ones there are.');
+    super(
+      'This business is closed: its data can be read until it is erased. Ask the operator of the platform to reopen it.',
+    );
+  }
+}
+
+export class TenantSuspended extends DomainError {
+  readonly code = 'tenant-suspended';
+  readonly kind = 'forbidden';
+  constructor(reason: string | null) {
+    super(
+      `This business is suspended: ${reason ?? 'no reason was given'}. Ask the operator of the platform to resume it.`,
+    );
   }
 }
 

@@ -4,7 +4,6 @@ import { AccessGuard } from './access.guard.js';
 import { ApiKeysService } from './api-keys.service.js';
 import { Authenticator } from './authenticator.js';
 import { MemberTokens } from './member-tokens.js';
-import { KeysController } from './keys.controller.js';
 import { SessionsService } from './sessions.service.js';
 import { ConsoleCookies } from './sign-in/console-cookies.js';
 import { DeviceCookies } from './sign-in/device-cookies.js';
@@ -22,7 +21,7 @@ import { UsersService } from './users.service.js';
  * app.module.ts must provide globally: ControlPlaneConfig, Database, Ids, Clock, Counters (of the Coordination).
  */
 @Module({
-  controllers: [SessionController, KeysController],
+  controllers: [SessionController],
   providers: [
     MemberTokens,
     ApiKeysService,

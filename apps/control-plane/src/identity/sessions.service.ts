@@ -40,6 +40,13 @@ const toSession = ({ id, user, expiresAt, provedAt, method }: SessionRow): Conso
   secondFactor: method === 'passkey' || method.includes('+'),
 });
 
+/** A role at a tenant, and whether the tenant is open. */
+export interface StaffPlace {
+  readonly tenantId: string;
+  readonly role: StaffRole;
+  readonly tenant: { readonly status: string; readonly suspendedReason: string | null };
+}
+
 /** Sessions of the consoles: an opaque cookie, of which only a hash is stored. To end a session is to delete its row. */
 @Injectable()
 export class SessionsService {
@@ -90,9 +97,11 @@ export class SessionsService {
   }
 
   /** The tenants somebody works for. */
-  async staffRoles(userId: string): Promise<{ readonly tenantId: string; readonly role: StaffRole }[]> {
-    const rows = await this.database.system((tx) => tx.tenantStaff.findMany({ where: { userId } }));
-    return rows.flatMap(({ tenantId, role }) => (isStaffRole(role) ? [{ tenantId, role }] : []));
+  async staffRoles(userId: string): Promise<StaffPlace[]> {
+    const include = { tenant: { select: { status: true, suspendedReason: true } } };
+    const where = { userId, tenant: { status: { in: ['active', 'suspended', 'closed'] } } };
+    const rows = await this.database.system((tx) => tx.tenantStaff.findMany({ where, include }));
+    return rows.flatMap(({ tenantId, role, tenant }) => (isStaffRole(role) ? [{ tenantId, role, tenant }] : []));
   }
 
   /** Resolves with the id; throws TenantRequired when there is no such tenant. */
@@ -114,6 +123,21 @@ export class SessionsService {
   async endAll(tx: Tx, userId: string, except?: string): Promise<number> {
     const where = { userId, ...(except === undefined ? {} : { id: { not: except } }) };
     return (await tx.userSession.deleteMany({ where })).count;
+  }
+
+  /** The session has proved a second factor: another cookie, and what its method says. Resolves with the cookie. */
+  async raise(tx: Tx, sessionId: string, factor: string): Promise<string> {
+    const cookie = randomSecret();
+    await tx.$executeRaw`
+      UPDATE user_sessions SET id_hash = ${sha256(cookie)}, proved_at = ${this.clock.now()},
+        method = split_part(method, '+', 1) || '+' || ${factor}
+      WHERE id = ${sessionId}`;
+    return cookie;
+  }
+
+  /** The user's second factor is gone: no session counts as opened with it. */
+  async lower(tx: Tx, userId: string): Promise<void> {
+    await tx.$executeRaw`UPDATE user_sessions SET method = split_part(method, '+', 1) WHERE user_id = ${userId}`;
   }
 
   #isAlive({ expiresAt, lastSeenAt }: { readonly expiresAt: Date; readonly lastSeenAt: Date }): boolean {

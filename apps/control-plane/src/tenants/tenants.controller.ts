@@ -1,21 +1,38 @@
-import { Body, Controller, HttpCode, Param, Post } from '@nestjs/common';
+import { Body, Controller, Get, Headers, HttpCode, Param, Patch, Post, Query, Res } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
-import { ApiKeysService } from '../identity/api-keys.service.js';
+import type { FastifyReply } from 'fastify';
+import { decodeCursor, type Page, toPage } from '../http/cursor.js';
 import { CurrentPrincipal, RequireScopes } from '../identity/decorators.js';
 import { actorOf, type Principal } from '../identity/principal.js';
-import { NewTenantDto, NewTenantKeyDto } from './dto/new-tenant.dto.js';
+import { answerTenant } from './answer-tenant.js';
+import { ChangePlatformSettingsDto } from './dto/change-tenant.dto.js';
+import { NewTenantDto } from './dto/new-tenant.dto.js';
+import { ListTenantsDto } from './dto/tenant-actions.dto.js';
+import { TenantSettingsService } from './tenant-settings.service.js';
+import { DEFAULT_BRAND, type OperatorTenantView, type TenantView } from './tenant-view.js';
 import { TenantsService } from './tenants.service.js';
-
-const DEFAULT_ACCENT = '#3b5bdb';
-const DEFAULT_GREETING = 'What are we working on today?';
 
 @ApiTags('admin')
 @Controller('v1/admin/tenants')
 export class TenantsController {
   constructor(
     private readonly tenants: TenantsService,
-    private readonly keys: ApiKeysService,
+    private readonly settings: TenantSettingsService,
   ) {}
+
+  @Get()
+  @RequireScopes('tenants:read')
+  @ApiOperation({ summary: 'Every tenant' })
+  async list(@Query() query: ListTenantsDto): Promise<Page<OperatorTenantView>> {
+    const [after] = decodeCursor(query.cursor, 1) ?? [];
+    const rows = await this.tenants.list({ ...query, after, limit: query.limit + 1 });
+    return toPage(
+      rows,
+      query.limit,
+      (row) => row,
+      (row) => [row.id],
+    );
+  }
 
   @Post()
   @HttpCode(201)
@@ -27,25 +44,30 @@ export class TenantsController {
   ): Promise<{ id: string; slug: string }> {
     const brand = {
       name: body.name,
-      accent: body.accent ?? DEFAULT_ACCENT,
-      greeting: body.greeting ?? DEFAULT_GREETING,
+      accent: body.accent ?? DEFAULT_BRAND.accent,
+      greeting: body.greeting ?? DEFAULT_BRAND.greeting,
     };
     const { slug, name, template } = body;
     return this.tenants.create({ slug, name, template, hosts: body.hosts ?? [], brand, actor: actorOf(principal) });
   }
 
-  @Post(':id/keys')
-  @HttpCode(201)
-  @RequireScopes('keys:write')
-  @ApiOperation({ summary: 'A new API key of a tenant; shown this once' })
-  async createKey(
+  @Get(':id')
+  @RequireScopes('tenants:read')
+  @ApiOperation({ summary: 'One tenant' })
+  async get(@Param('id') id: string, @Res({ passthrough: true }) reply: FastifyReply): Promise<TenantView> {
+    return answerTenant(reply, await this.tenants.row(id));
+  }
+
+  @Patch(':id')
+  @RequireScopes('tenants:write')
+  @ApiOperation({ summary: 'Change what the platform decides: trust ceiling, limits, hosts' })
+  async change(
     @CurrentPrincipal() principal: Principal,
     @Param('id') id: string,
-    @Body() body: NewTenantKeyDto,
-  ): Promise<{ id: string; key: string }> {
-    await this.tenants.get(id);
-    const issued = await this.keys.issue({ tenantId: id, name: body.name, scopes: body.scopes });
-    await this.tenants.recordKey(id, issued.id, actorOf(principal));
-    return issued;
+    @Body() body: ChangePlatformSettingsDto,
+    @Headers('if-match') ifMatch: string | undefined,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<TenantView> {
+    return answerTenant(reply, await this.settings.changeAsOperator(id, actorOf(principal), body, ifMatch));
   }
 }

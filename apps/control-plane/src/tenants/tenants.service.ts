@@ -5,7 +5,9 @@ import { ChangeNotifier } from '#libs/queue';
 import { AuditLog } from '../audit/audit-log.js';
 import { type TierTemplateKey, TiersService } from '../tiers/tiers.service.js';
 import { ROUTES_CHANNEL } from '../routing/route-publisher.js';
-import { TenantExists, TenantNotFound } from './tenants.errors.js';
+import { TenantExists } from './tenants.errors.js';
+import { type TenantFilter, TenantsRepository } from './tenants.repository.js';
+import { type OperatorTenantView, type TenantRow, toTenantView } from './tenant-view.js';
 
 export interface NewTenant {
   readonly slug: string;
@@ -20,6 +22,7 @@ export interface NewTenant {
 export class TenantsService {
   constructor(
     private readonly database: Database,
+    private readonly repository: TenantsRepository,
     private readonly tiers: TiersService,
     private readonly audit: AuditLog,
     private readonly notifier: ChangeNotifier,
@@ -61,15 +64,22 @@ export class TenantsService {
 
   /** Throws TenantNotFound. */
   async get(id: string): Promise<{ id: string; slug: string }> {
-    const row = await this.database.system((tx) =>
-      tx.tenant.findUnique({ where: { id }, select: { id: true, slug: true } }),
-    );
-    if (!row) throw new TenantNotFound();
-    return row;
+    const { slug } = await this.row(id);
+    return { id, slug };
   }
 
-  async recordKey(tenantId: string, keyId: string, actor: string): Promise<void> {
-    const line = { action: 'key.create', resource: 'api-key', resourceId: keyId, data: {} };
-    await this.database.system((tx) => this.audit.record(tx, { ...line, tenantId, actor }));
+  /** For operators. Throws TenantNotFound. */
+  async row(id: string): Promise<TenantRow> {
+    return this.database.system((tx) => this.repository.get(tx, id));
+  }
+
+  /** For the tenant's own people. */
+  async own(tenantId: string): Promise<TenantRow> {
+    return this.database.tenant(tenantId, (tx) => this.repository.get(tx, tenantId));
+  }
+
+  async list(filter: TenantFilter): Promise<OperatorTenantView[]> {
+    const rows = await this.database.system((tx) => this.repository.list(tx, filter));
+    return rows.map((row) => ({ ...toTenantView(row), members: row.members }));
   }
 }

@@ -1,7 +1,6 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import {
   ArrayMaxSize,
-  ArrayNotEmpty,
   IsArray,
   IsFQDN,
   IsHexColor,
@@ -11,7 +10,6 @@ import {
   Length,
   Matches,
 } from 'class-validator';
-import { SCOPE_PATTERN } from '../../identity/principal.js';
 
 export class NewTenantDto {
   @ApiProperty({ example: 'acme', description: 'Part of addresses; lower-case letters, digits and dashes' })
@@ -44,18 +42,4 @@ export class NewTenantDto {
   @IsString()
   @Length(1, 200)
   greeting?: string;
-}
-
-export class NewTenantKeyDto {
-  @ApiProperty({ maxLength: 120 })
-  @IsString()
-  @Length(1, 120)
-  name: string;
-
-  @ApiProperty({ type: [String], example: ['members:write', 'tokens:write'] })
-  @IsArray()
-  @ArrayNotEmpty()
-  @ArrayMaxSize(50)
-  @Matches(SCOPE_PATTERN, { each: true })
-  scopes: string[];
 }
