@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Database } from '#libs/database';
-import { Ids } from '#libs/kernel';
+import { Clock, Ids } from '#libs/kernel';
+import { assertPassword } from './password-policy.js';
 import { hashPassword, verifyPassword } from './passwords.js';
 
 export interface UserView {
@@ -16,16 +17,19 @@ export class UsersService {
   constructor(
     private readonly database: Database,
     private readonly ids: Ids,
+    private readonly clock: Clock,
   ) {}
 
   /** Creates the operator, or gives an existing one this password. Throws PasswordTooWeak. */
   async ensure(email: string, password: string): Promise<UserView> {
+    assertPassword(password, email);
     const passwordHash = await hashPassword(password);
     const id = this.ids.next('user');
+    const now = this.clock.now();
     return this.database.system((tx) =>
       tx.user.upsert({
         where: { email: normalizeEmail(email) },
-        create: { id, email: normalizeEmail(email), passwordHash, platformRole: 'operator' },
+        create: { id, email: normalizeEmail(email), passwordHash, platformRole: 'operator', emailVerifiedAt: now },
         update: { passwordHash },
         select: { id: true, email: true },
       }),
@@ -41,5 +45,11 @@ export class UsersService {
     const user = await this.database.system((tx) => tx.user.findUnique({ where: { email: normalizeEmail(email) } }));
     const right = await verifyPassword(user?.passwordHash ?? undefined, password);
     return user && right && user.disabledAt === null ? { id: user.id, email: user.email } : undefined;
+  }
+
+  /** The same for somebody who is signed in. */
+  async verifyById(id: string, password: string): Promise<boolean> {
+    const user = await this.database.system((tx) => tx.user.findUnique({ where: { id } }));
+    return verifyPassword(user?.passwordHash ?? undefined, password);
   }
 }

@@ -26,9 +26,7 @@ export class PasswordSignInService {
     await this.#count(email, request);
     const user = await this.users.verify(email, password);
     if (!user) throw new LoginInvalid();
-    const outcome = await this.flow.finish(user.id, 'password', reply);
-    this.devices.remember(reply, email);
-    return outcome;
+    return this.flow.finish(user.id, 'password', reply);
   }
 
   async #count(email: string, request: FastifyRequest): Promise<void> {

@@ -28,24 +28,22 @@ export class SignInAttempts {
     private readonly clock: Clock,
   ) {}
 
-  async issue(tx: Tx, input: NewAttempt): Promise<{ readonly token: string; readonly expiresAt: Date }> {
+  newToken(): { readonly token: string; readonly tokenHash: string } {
     const token = randomSecret();
-    const createdAt = this.clock.now();
-    const expiresAt = new Date(createdAt.getTime() + input.seconds * 1_000);
-    const { kind, userId, data = {} } = input;
-    await tx.signInAttempt.create({
-      data: { tokenHash: sha256(token), kind, userId, data, createdAt, expiresAt },
-      select: { tokenHash: true },
-    });
-    return { token, expiresAt };
+    return { token, tokenHash: sha256(token) };
   }
 
-  /** The same, and every earlier one of that kind and user dies; parallel calls leave one. */
-  async replace(tx: Tx, input: NewAttempt): Promise<{ readonly token: string; readonly expiresAt: Date }> {
+  async issue(tx: Tx, input: NewAttempt): Promise<{ readonly token: string; readonly expiresAt: Date }> {
+    const { token, tokenHash } = this.newToken();
+    return { token, expiresAt: await this.#create(tx, { tokenHash, ...input }) };
+  }
+
+  /** For a token of `newToken`: every earlier one of that kind and user dies; parallel calls leave one. */
+  async replace(tx: Tx, input: NewAttempt & { readonly tokenHash: string }): Promise<void> {
     const { kind, userId } = input;
     await tx.$queryRaw`SELECT id FROM users WHERE id = ${userId ?? ''} FOR NO KEY UPDATE`;
     await tx.signInAttempt.deleteMany({ where: { kind, userId: userId ?? 'nobody' } });
-    return this.issue(tx, input);
+    await this.#create(tx, input);
   }
 
   /** What a token stands for, without using it up. */
@@ -88,5 +86,16 @@ export class SignInAttempts {
   /** Links that were mailed before something changed that they must not outlive. */
   async dropAll(tx: Tx, userId: string): Promise<void> {
     await tx.signInAttempt.deleteMany({ where: { userId } });
+  }
+
+  async #create(tx: Tx, input: NewAttempt & { readonly tokenHash: string }): Promise<Date> {
+    const createdAt = this.clock.now();
+    const expiresAt = new Date(createdAt.getTime() + input.seconds * 1_000);
+    const { kind, userId, tokenHash, data = {} } = input;
+    await tx.signInAttempt.create({
+      data: { tokenHash, kind, userId, data, createdAt, expiresAt },
+      select: { tokenHash: true },
+    });
+    return expiresAt;
   }
 }

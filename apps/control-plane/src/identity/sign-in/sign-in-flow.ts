@@ -3,6 +3,7 @@ import type { FastifyReply } from 'fastify';
 import { Database } from '#libs/database';
 import { SESSION_SECONDS, type SessionUser, SessionsService } from '../sessions.service.js';
 import { ConsoleCookies, SECOND_FACTOR_COOKIE, SESSION_COOKIE } from './console-cookies.js';
+import { DeviceCookies } from './device-cookies.js';
 import { SignInAttempts } from './sign-in-attempts.js';
 import { AccountDisabled } from './sign-in.errors.js';
 
@@ -27,6 +28,7 @@ export class SignInFlow {
     private readonly sessions: SessionsService,
     private readonly attempts: SignInAttempts,
     private readonly cookies: ConsoleCookies,
+    private readonly devices: DeviceCookies,
   ) {}
 
   /**
@@ -49,6 +51,7 @@ export class SignInFlow {
   async signIn(userId: string, method: string, reply: FastifyReply): Promise<SignInOutcome> {
     const session = await this.sessions.start(userId, method, this.cookies.read(reply.request.headers, SESSION_COOKIE));
     this.cookies.set(reply, SESSION_COOKIE, session.cookie, SESSION_SECONDS);
+    this.devices.remember(reply, session.user.email);
     return { status: 'signed-in', user: session.user, expiresAt: session.expiresAt.toISOString() };
   }
 }

@@ -29,6 +29,8 @@ export const SIGN_IN_LIMITS = {
   ],
   /** Sign-ins of every kind from one network address. */
   address: [{ tries: 50, seconds: 900 }],
+  /** Challenges for passkeys to one network address: every sign-in page asks for one. */
+  challenges: [{ tries: 300, seconds: 900 }],
   /** Codes of one user, wherever they are asked for. */
   codes: [
     { tries: 10, seconds: 900 },

@@ -73,3 +73,27 @@ export class SessionNotFound extends DomainError {
     super('You have no such session. List your sessions to see the ones there are.');
   }
 }
+
+export class ProofInvalid extends DomainError {
+  readonly code = 'proof-invalid';
+  readonly kind = 'forbidden';
+  constructor() {
+    super('The password or the code is wrong, or the code was used already. Try again with the right one.');
+  }
+}
+
+export class CodeRequired extends DomainError {
+  readonly code = 'code-required';
+  readonly kind = 'rule';
+  constructor() {
+    super('This account uses an authenticator app. Send a code of it; the password alone is not enough.');
+  }
+}
+
+export class ProofMissing extends DomainError {
+  readonly code = 'proof-missing';
+  readonly kind = 'invalid';
+  constructor() {
+    super('Send a password or a code.');
+  }
+}
