@@ -54,6 +54,10 @@ export interface TokenView {
 /** Who member tokens are for; every verifier asks for it. */
 export const MEMBER_TOKEN_AUDIENCE = 'wirebot-gateway';
 
+/** Everything a member token may say that its holder may do. */
+export const MEMBER_SCOPES = ['chat'] as const;
+export type MemberScope = (typeof MEMBER_SCOPES)[number];
+
 /** Claims of a member token. `iat` and `exp` in seconds. */
 export interface MemberClaims {
   readonly iss: string;

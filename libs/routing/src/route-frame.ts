@@ -72,10 +72,9 @@ function checkTenant(value: unknown): void {
 function checkRevocation(value: unknown): void {
   expect(isFields(value) && isTime(value['until']), 'a revocation has no end');
   texts(value, ['tenantId'], 'revocation');
-  expect(
-    isText(value['jti']) || (isText(value['memberId']) && isTime(value['issuedBefore'])),
-    'a revocation names neither a token nor a member with a time',
-  );
+  if (value['jti'] !== undefined) return texts(value, ['jti'], 'revocation');
+  expect(isTime(value['issuedBefore']), 'a revocation names neither a token nor a time');
+  expect(value['memberId'] === undefined || isText(value['memberId']), 'revocation.memberId is not a text');
 }
 
 function checkLimits(value: unknown, what: string): void {

@@ -38,6 +38,7 @@ export class RouteTable {
   readonly #providerKeys = new ProviderKeys();
   #position: { readonly epoch: string; readonly version: number } | undefined;
   #keys: TokenKeys = { issuer: '', jwks: { keys: [] } };
+  #accessChanges = 0;
 
   constructor(private readonly clock: Clock = new SystemClock()) {}
 
@@ -49,6 +50,11 @@ export class RouteTable {
   /** A new object whenever issuer or keys change, so that a caller may compare by identity. */
   get keys(): TokenKeys {
     return this.#keys;
+  }
+
+  /** Rises with every frame that may end access that was given before: revocations, keys, tenants. */
+  get accessChanges(): number {
+    return this.#accessChanges;
   }
 
   get size(): { readonly tenants: number; readonly agents: number } {
@@ -122,6 +128,7 @@ export class RouteTable {
     for (const key of frame.providerKeys) this.#providerKeys.put(key);
     this.#revocations.add(frame.revocations, this.clock.now().getTime());
     this.#keys = { issuer: frame.issuer, jwks: frame.jwks };
+    this.#accessChanges += 1;
     this.#position = { epoch: frame.epoch, version: frame.version };
     return 'applied';
   }
@@ -136,6 +143,7 @@ export class RouteTable {
     for (const key of frame.providerKeys?.upsert ?? []) this.#providerKeys.put(key);
     if (frame.jwks) this.#keys = { issuer: this.#keys.issuer, jwks: frame.jwks };
     this.#revocations.add(frame.revocations ?? [], this.clock.now().getTime());
+    if (frame.revocations || frame.jwks || frame.tenants) this.#accessChanges += 1;
     this.#position = { epoch, version: frame.version };
   }
 

@@ -1,13 +1,11 @@
 import { Injectable } from '@nestjs/common';
-import { Database } from '#libs/database';
-import { Clock, Ids } from '#libs/kernel';
+import { Database, type Tx } from '#libs/database';
+import { Clock } from '#libs/kernel';
 import { ChangeNotifier } from '#libs/queue';
 import { AuditLog } from '../audit/audit-log.js';
-import { MembersReader } from './members.reader.js';
-import { TOKEN_LIFE } from './token-limits.js';
-
-/** The route feed listens here and hands revocations to the proxies. */
-const ROUTES_CHANNEL = 'routes';
+import { MemberNotFound } from '../members/members.errors.js';
+import { ROUTES_CHANNEL } from '../routing/route-publisher.js';
+import { type Revoked, RevocationsRepository } from './revocations.repository.js';
 
 export interface RevocationCaller {
   readonly tenantId: string;
@@ -15,53 +13,82 @@ export interface RevocationCaller {
   readonly requestId?: string | undefined;
 }
 
-/** Ends tokens before their time. Proxies learn of it through the route feed, within a second. */
+/**
+ * Ends tokens before their time. Proxies learn of it through the route feed, which is told at once and looks by itself
+ * every second, and end the sockets and streams of what was revoked.
+ */
 @Injectable()
 export class RevocationsService {
   constructor(
     private readonly database: Database,
-    private readonly members: MembersReader,
+    private readonly revocations: RevocationsRepository,
     private readonly audit: AuditLog,
     private readonly notifier: ChangeNotifier,
-    private readonly ids: Ids,
     private readonly clock: Clock,
   ) {}
 
   async revokeToken(caller: RevocationCaller, jti: string): Promise<void> {
-    await this.#record(caller, { jti, memberId: null, issuedBefore: null });
+    await this.#inTenant(caller, (tx) => this.#record(tx, caller, { jti }, ['token', jti]));
   }
 
   /** Ends every token of the member that was issued before now. Throws MemberNotFound. */
   async revokeMember(caller: RevocationCaller, externalId: string): Promise<void> {
-    const { memberId, revokedBefore } = await this.members.revocable(caller.tenantId, externalId);
-    // Tokens issued right after the last revocation are dated to the second it ends in: this one must be later than them.
-    const reissued = Math.ceil((revokedBefore?.getTime() ?? 0) / 1_000) * 1_000;
-    const issuedBefore = new Date(Math.max(this.clock.now().getTime(), reissued + 1));
-    await this.#record(caller, { jti: null, memberId, issuedBefore });
+    await this.#inTenant(caller, async (tx) => {
+      const where = { tenantId_externalId: { tenantId: caller.tenantId, externalId } };
+      const member = await tx.member.findUnique({ where, select: { id: true } });
+      if (!member) throw new MemberNotFound();
+      await this.revokeMemberIn(tx, caller, member.id);
+    });
+  }
+
+  /** The same in a transaction of the caller's, who calls `announce` after its commit. */
+  async revokeMemberIn(tx: Tx, caller: RevocationCaller, memberId: string): Promise<void> {
+    const issuedBefore = this.#borderAfter(await this.revocations.borderOf(tx, caller.tenantId, memberId));
+    await this.#record(tx, caller, { memberId, issuedBefore }, ['member', memberId]);
+  }
+
+  /** Ends every token of every member that was issued before now. */
+  async revokeEveryone(caller: RevocationCaller): Promise<void> {
+    await this.#inTenant(caller, async (tx) => {
+      const issuedBefore = this.#borderAfter(await this.revocations.latestBorder(tx, caller.tenantId));
+      await this.#record(tx, caller, { issuedBefore }, ['tenant', caller.tenantId]);
+    });
+  }
+
+  /** The member leaves a session: its token ends. Twice is once. */
+  async signOut(tenantId: string, token: { readonly jti: string; readonly memberId: string }): Promise<void> {
+    const caller = { tenantId, actor: `member:${token.memberId}` };
+    await this.#inTenant(caller, async (tx) => {
+      const { jti } = token;
+      if (await this.revocations.isRevoked(tx, tenantId, jti)) return;
+      await this.#record(tx, caller, { jti }, ['token', jti], 'token.sign-out');
+    });
+  }
+
+  async announce(): Promise<void> {
+    await this.notifier.publish(ROUTES_CHANNEL);
+  }
+
+  async #inTenant(caller: RevocationCaller, work: (tx: Tx) => Promise<void>): Promise<void> {
+    await this.database.tenant(caller.tenantId, work);
+    await this.announce();
+  }
+
+  /** Tokens issued right after the last revocation are dated to the second it ends in: this one must be later than them. */
+  #borderAfter(last: Date | null): Date {
+    const reissued = Math.ceil((last?.getTime() ?? 0) / 1_000) * 1_000;
+    return new Date(Math.max(this.clock.now().getTime(), reissued + 1));
   }
 
   async #record(
+    tx: Tx,
     caller: RevocationCaller,
-    what: { readonly jti: string | null; readonly memberId: string | null; readonly issuedBefore: Date | null },
+    revoked: Revoked,
+    [resource, resourceId]: readonly [string, string],
+    action = 'token.revoke',
   ): Promise<void> {
     const { tenantId, actor, requestId } = caller;
-    const now = this.clock.now();
-    const until = new Date(now.getTime() + TOKEN_LIFE.revocation * 1_000);
-    await this.database.tenant(tenantId, async (tx) => {
-      await tx.revocation.create({
-        data: { id: this.ids.next('audit'), tenantId, ...what, until, createdAt: now },
-        select: { id: true },
-      });
-      await this.audit.record(tx, {
-        tenantId,
-        actor,
-        requestId,
-        action: 'token.revoke',
-        resource: what.memberId ? 'member' : 'token',
-        resourceId: what.memberId ?? what.jti ?? '',
-        data: {},
-      });
-    });
-    await this.notifier.publish(ROUTES_CHANNEL);
+    await this.revocations.add(tx, tenantId, revoked);
+    await this.audit.record(tx, { tenantId, actor, requestId, action, resource, resourceId, data: {} });
   }
 }

@@ -56,7 +56,7 @@ export class SignInService {
     const memberId = rows[0]?.member_id;
     if (memberId === undefined) throw new SignInCodeInvalid();
     const subject = await this.members.byId(tenantId, memberId);
-    const signed = await this.tokens.sign(subject, 'web');
+    const signed = await this.tokens.sign(subject);
     return { ...signed, agentId: subject.agentId, memberName: subject.memberName };
   }
 }

@@ -244,7 +244,7 @@ describe('the routes of signing keys', () => {
 /** A token as the chat page's cookie holds it: the longest-lived kind. */
 async function sessionToken(): Promise<{ token: string }> {
   const subject = await test.app.get(MembersReader).byExternalId(acme.tenantId, 'wp-1');
-  return test.app.get(TokensService).sign(subject, 'web');
+  return test.app.get(TokensService).sign(subject);
 }
 
 async function seedGateway(): Promise<string> {

@@ -30,17 +30,20 @@ export class TokensController {
 
   @Post('tokens/revoke')
   @HttpCode(204)
-  @ApiOperation({ summary: 'End one token, or every token a member has now' })
+  @ApiOperation({ summary: 'End one token, every token a member has now, or every token of the tenant' })
   async revoke(
     @CurrentTenant() tenantId: string,
     @CurrentPrincipal() principal: Principal,
     @Body() body: RevokeTokenDto,
   ): Promise<void> {
     const caller = { tenantId, actor: actorOf(principal), requestId: currentRequest()?.requestId };
-    const { jti, member } = body;
-    if (jti !== undefined && member === undefined) return this.revocations.revokeToken(caller, jti);
-    if (member !== undefined && jti === undefined) return this.revocations.revokeMember(caller, member);
-    throw new InvalidRequest([{ field: 'jti', message: 'give either jti or member' }]);
+    const { jti, member, all } = body;
+    if ([jti, member, all].filter((given) => given !== undefined).length !== 1)
+      throw new InvalidRequest([{ field: 'jti', message: 'give exactly one of jti, member and all' }]);
+    if (jti !== undefined) return this.revocations.revokeToken(caller, jti);
+    return member === undefined
+      ? this.revocations.revokeEveryone(caller)
+      : this.revocations.revokeMember(caller, member);
   }
 
   @Post('members/:externalId/sign-in-links')

@@ -26,3 +26,20 @@ export class SignInCodeInvalid extends DomainError {
     super('This sign-in link was used already or has expired. Ask the membership site for a new one.');
   }
 }
+
+export class WorkspaceNotFound extends DomainError {
+  readonly code = 'workspace-not-found';
+  readonly kind = 'not-found';
+  constructor() {
+    super('There is no such workspace, or the member has no role in it. Check the id, or invite the member first.');
+  }
+}
+
+export class VisibilityNotThere extends DomainError {
+  readonly code = 'visibility-not-there';
+  readonly kind = 'rule';
+  override readonly errors = [{ field: 'visibility', message: 'visibility is not one that this surface has' }];
+  constructor(surface: string, visibility: string) {
+    super(`There is no ${visibility} place on ${surface}. Leave visibility out, or name one that this surface has.`);
+  }
+}

@@ -6,7 +6,9 @@ import { createMemberTokenVerifier } from '#libs/tokens';
 import { HttpEdgeModule } from '../http/http-edge.module.js';
 import { startTestApp, type TestApp } from '../http/test-app.fixture.js';
 import { IdentityModule } from '../identity/identity.module.js';
+import { MemberTokens } from '../identity/member-tokens.js';
 import { TokensModule } from './tokens.module.js';
+import { TokensService } from './tokens.service.js';
 
 let test: TestApp;
 let acme: { tenantId: string; key: string };
@@ -79,6 +81,9 @@ describe('POST /v1/tokens', () => {
     [{ member: { not: 'text' }, surface: 'web' }, 'member'],
     [{ surface: 'web' }, 'member'],
     [{ member: 'wp-1', surface: 'web', scopes: ['*'] }, 'scopes'],
+    [{ member: 'wp-1', surface: 'web', scopes: ['members:write'] }, 'scopes'],
+    [{ member: 'wp-1', surface: 'web', workspace: 'x' }, 'workspace'],
+    [{ member: 'wp-1', surface: 'web', visibility: 'secret' }, 'visibility'],
     [{ member: 'wp-1', surface: 'web', trust_mode_max: 3 }, 'trust_mode_max'],
   ])('refuses %j', async (body, field) => {
     const answer = await issue(body);
@@ -114,6 +119,67 @@ describe('POST /v1/tokens', () => {
         status: 409,
         code: 'member-not-active',
       });
+  });
+
+  it("leads into another member's workspace where the member has a role, a guest with mode 1 at most", async () => {
+    const guest = await test.seedMember(acme.tenantId, 'wp-guest');
+    const asked = { member: 'wp-guest', surface: 'web', workspace: mia.workspaceId };
+    expect((await issue(asked)).json()).toMatchObject({ status: 404, code: 'workspace-not-found' });
+    const join = (role: string) =>
+      test.database.query(
+        `INSERT INTO workspace_roles (workspace_id, member_id, tenant_id, role) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (workspace_id, member_id) DO UPDATE SET role = excluded.role`,
+        [mia.workspaceId, guest.memberId, acme.tenantId, role],
+      );
+    await test.database.query(`UPDATE tiers SET trust_ceiling = 2 WHERE tenant_id = $1`, [acme.tenantId]);
+    for (const [role, mode] of [
+      ['member', 2],
+      ['guest', 1],
+    ] as const) {
+      await join(role);
+      const view = (await issue(asked)).json<TokenView>();
+      expect(view.url).toContain(mia.agentId);
+      const claims = await verify(view.token);
+      expect(claims).toMatchObject({ sub: guest.memberId, wid: mia.workspaceId, trust_mode_max: mode });
+    }
+    await test.database.query(`UPDATE tiers SET trust_ceiling = 1 WHERE tenant_id = $1`, [acme.tenantId]);
+    const theirs = await test.seedMember(other.tenantId, 'wp-far');
+    const far = { ...asked, workspace: theirs.workspaceId };
+    expect((await issue(far)).json()).toMatchObject({ status: 404, code: 'workspace-not-found' });
+  });
+
+  it('caps the mode by where the member is: a channel where strangers read along is not a direct message', async () => {
+    await test.database.query(`UPDATE tiers SET trust_ceiling = 2 WHERE tenant_id = $1`, [acme.tenantId]);
+    const claimsOf = async (body: object) => verify((await issue({ member: 'wp-1', ...body })).json<TokenView>().token);
+    expect(await claimsOf({ surface: 'slack' })).toMatchObject({ surfaces: ['slack'], trust_mode_max: 1 });
+    expect(await claimsOf({ surface: 'slack', visibility: 'private' })).toMatchObject({
+      surfaces: ['slack:private'],
+      trust_mode_max: 2,
+    });
+    expect(await claimsOf({ surface: 'web', visibility: 'public' })).toMatchObject({ trust_mode_max: 0 });
+    expect((await issue({ member: 'wp-1', surface: 'mobile', visibility: 'public' })).json()).toMatchObject({
+      status: 422,
+      code: 'visibility-not-there',
+    });
+    await test.database.query(`UPDATE tiers SET trust_ceiling = 1 WHERE tenant_id = $1`, [acme.tenantId]);
+  });
+
+  it('is refused for a tenant that is suspended or closed', async () => {
+    const paused = await test.seedTenant('paused', ['tokens:write']);
+    await test.seedMember(paused.tenantId, 'wp-1');
+    const tokens = test.app.get(TokensService);
+    for (const status of ['suspended', 'closed']) {
+      await test.database.query('UPDATE tenants SET status = $1 WHERE id = $2', [status, paused.tenantId]);
+      await expect(tokens.issue(paused.tenantId, { member: 'wp-1', surface: 'web' })).rejects.toMatchObject({
+        code: 'tenant-suspended',
+        kind: 'forbidden',
+      });
+    }
+    await test.database.query(`UPDATE tenants SET status = 'suspended' WHERE id = $1`, [paused.tenantId]);
+    expect((await issue({ member: 'wp-1', surface: 'web' }, paused.key)).json()).toMatchObject({
+      status: 403,
+      code: 'tenant-suspended',
+    });
   });
 
   it('needs the scope tokens:write', async () => {
@@ -158,15 +224,57 @@ describe('POST /v1/tokens/revoke', () => {
     }
   });
 
-  it.each([[{}], [{ jti: 'tok_00000000000000000000000000', member: 'wp-1' }], [{ jti: 'x' }]])(
-    'refuses %j',
-    async (body) => {
-      expect((await call('POST', '/v1/tokens/revoke', acme.key, body)).json()).toMatchObject({
-        status: 400,
-        code: 'request-invalid',
-      });
-    },
-  );
+  it('ends every token of the tenant, and of no other', async () => {
+    const theirs = await test.seedMember(other.tenantId, 'wp-2');
+    const mine = (await issue({ member: 'wp-1', surface: 'web' })).json<TokenView>().token;
+    const foreign = (await issue({ member: 'wp-2', surface: 'web' }, other.key)).json<TokenView>().token;
+    expect((await call('POST', '/v1/tokens/revoke', acme.key, { all: true })).statusCode).toBe(204);
+    const guard = test.app.get(MemberTokens, { strict: false });
+    await expect(guard.verify(mine)).rejects.toMatchObject({ code: 'token-revoked' });
+    expect(await guard.verify(foreign)).toMatchObject({ sub: theirs.memberId });
+    const again = (await issue({ member: 'wp-1', surface: 'web' })).json<TokenView>().token;
+    expect(await guard.verify(again)).toMatchObject({ sub: mia.memberId });
+  });
+
+  it('of one tenant does nothing to a token of another, even by its id', async () => {
+    const { token } = (await issue({ member: 'wp-1', surface: 'web' })).json<TokenView>();
+    const { jti } = await verify(token);
+    expect((await call('POST', '/v1/tokens/revoke', other.key, { jti })).statusCode).toBe(204);
+    expect(await test.app.get(MemberTokens, { strict: false }).verify(token)).toMatchObject({ jti });
+  });
+
+  it('at sign-out ends the one token, once, in the name of the member, and only for proxies', async () => {
+    const token = (await issue({ member: 'wp-1', surface: 'web' })).json<TokenView>().token;
+    const { jti } = await verify(token);
+    const body = { tenantId: acme.tenantId, memberId: mia.memberId, jti };
+    const leave = (bearer: string) => call('POST', '/internal/sign-in/sign-out', bearer, body);
+    expect((await leave(acme.key)).statusCode).toBe(401);
+    const answers = await Promise.all([leave('test-proxy-credential'), leave('test-proxy-credential')]);
+    expect(answers.map((answer) => answer.statusCode)).toEqual([204, 204]);
+    await leave('test-proxy-credential');
+    await expect(test.app.get(MemberTokens, { strict: false }).verify(token)).rejects.toMatchObject({
+      code: 'token-revoked',
+    });
+    const lines = await test.database.query<{ actor: string }>(
+      `SELECT actor FROM audit_entries WHERE action = 'token.sign-out'`,
+    );
+    expect(lines.length).toBeLessThanOrEqual(2);
+    expect(lines[0]).toEqual({ actor: `member:${mia.memberId}` });
+  });
+
+  it.each([
+    [{}],
+    [{ jti: 'tok_00000000000000000000000000', member: 'wp-1' }],
+    [{ jti: 'x' }],
+    [{ all: false }],
+    [{ all: 'true' }],
+    [{ all: true, member: 'wp-1' }],
+  ])('refuses %j', async (body) => {
+    expect((await call('POST', '/v1/tokens/revoke', acme.key, body)).json()).toMatchObject({
+      status: 400,
+      code: 'request-invalid',
+    });
+  });
 });
 
 describe('a sign-in link', () => {

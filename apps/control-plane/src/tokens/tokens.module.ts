@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { TrustModule } from '../trust/trust.module.js';
+import { WorkspacesModule } from '../workspaces/workspaces.module.js';
 import { JwksController } from './jwks.controller.js';
 import { MembersReader } from './members.reader.js';
 import { RevocationsRepository } from './revocations.repository.js';
@@ -21,7 +22,7 @@ import { TokensService } from './tokens.service.js';
  * and Counters (of the Coordination). Revocations and new keys are announced on the notifier's channel `routes`.
  */
 @Module({
-  imports: [TrustModule],
+  imports: [TrustModule, WorkspacesModule],
   controllers: [TokensController, JwksController, SignInController, SigningKeysController],
   providers: [
     MembersReader,

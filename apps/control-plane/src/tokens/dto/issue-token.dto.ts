@@ -12,6 +12,7 @@ import {
   Min,
   MinLength,
 } from 'class-validator';
+import { MEMBER_SCOPES, type MemberScope, VISIBILITIES, type Visibility } from '#libs/contracts';
 import { type Surface, SURFACES } from '#libs/trust';
 import { TOKEN_LIFE } from '../token-limits.js';
 
@@ -26,13 +27,25 @@ export class IssueTokenDto {
   @IsIn(SURFACES)
   surface: Surface;
 
-  @ApiPropertyOptional({ type: [String], default: ['chat'] })
+  @ApiPropertyOptional({
+    enum: VISIBILITIES,
+    description: 'Who reads along. Default: public on a channel, private elsewhere. Caps the trust mode.',
+  })
+  @IsOptional()
+  @IsIn(VISIBILITIES)
+  visibility?: Visibility;
+
+  @ApiPropertyOptional({ description: 'Id of a workspace where the member has a role. Default: its own.' })
+  @IsOptional()
+  @Matches(/^wsp_[0-9a-z]{26}$/)
+  workspace?: string;
+
+  @ApiPropertyOptional({ enum: MEMBER_SCOPES, isArray: true, default: MEMBER_SCOPES })
   @IsOptional()
   @IsArray()
   @ArrayMaxSize(16)
-  @Matches(/^[a-z][a-z-]*(?::[a-z][a-z-]*)?$/, { each: true })
-  @MaxLength(64, { each: true })
-  scopes?: string[];
+  @IsIn(MEMBER_SCOPES, { each: true })
+  scopes?: MemberScope[];
 
   @ApiPropertyOptional({ minimum: TOKEN_LIFE.min, maximum: TOKEN_LIFE.max, default: TOKEN_LIFE.max })
   @IsOptional()

@@ -1,7 +1,7 @@
 import { ApiPropertyOptional } from '@nestjs/swagger';
-import { IsOptional, IsString, Matches, MaxLength, MinLength } from 'class-validator';
+import { Equals, IsOptional, IsString, Matches, MaxLength, MinLength } from 'class-validator';
 
-/** Exactly one of the two. */
+/** Exactly one of the three. */
 export class RevokeTokenDto {
   @ApiPropertyOptional({ description: 'jti of one token.' })
   @IsOptional()
@@ -14,4 +14,9 @@ export class RevokeTokenDto {
   @MinLength(1)
   @MaxLength(128)
   member?: string;
+
+  @ApiPropertyOptional({ enum: [true], description: 'Ends every token that any member of the tenant has now.' })
+  @IsOptional()
+  @Equals(true)
+  all?: true;
 }
