@@ -28,7 +28,11 @@ export class ControlPlaneFixture {
     private readonly folder: string,
   ) {}
 
-  static async start(environment: Record<string, string>): Promise<ControlPlaneFixture> {
+  /** `prepare` sees the application before its routes are there. */
+  static async start(
+    environment: Record<string, string>,
+    prepare?: (app: NestFastifyApplication) => void,
+  ): Promise<ControlPlaneFixture> {
     const folder = await mkdtemp(join(tmpdir(), 'wb-cp-'));
     const database = await freshDatabase();
     await mkdir(join(folder, 'secrets'), { mode: 0o700 });
@@ -41,6 +45,7 @@ export class ControlPlaneFixture {
       abortOnError: false,
     });
     useEventSocket(app);
+    prepare?.(app);
     await app.get(TiersService).seedTemplates();
     await app.get(SigningKeysService).current();
     const wanted = { slug: 'test', name: 'Test', hosts: [], brand: BRAND, template: 'network' as const, actor: 'test' };
