@@ -31,6 +31,10 @@ export interface ProxyConfig {
   /** The broker's private keys; the control plane must not be able to read it. */
   readonly brokerKeysPath: string;
   readonly routesPath: string;
+  /** What model calls took, until it is reported. */
+  readonly usageDir: string;
+  /** Most bytes of it; beyond, no call begins. */
+  readonly usageJournalBytes: number;
   readonly chatDir: string;
   readonly brokerListen: readonly Address[];
   readonly anthropic: ProviderConfig;
@@ -62,6 +66,14 @@ class Reader {
     const value = Number(this.text(name, String(fallback)));
     if (!Number.isInteger(value) || value < 0 || value > 65_535) this.fail(name, 'must be a port between 0 and 65535');
     return value;
+  }
+
+  whole(name: string, range: { readonly min: number; readonly max: number }, fallback: number): number {
+    const text = this.text(name, String(fallback));
+    const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+    if (value >= range.min && value <= range.max) return value;
+    this.fail(name, `must be a whole number from ${range.min} to ${range.max}`);
+    return fallback;
   }
 
   share(name: string): number {
@@ -119,6 +131,8 @@ export function readConfig(environment: Environment): ProxyConfig {
       'broker-keys.json',
     ),
     routesPath: join(dataDir, 'proxy', 'routes.json'),
+    usageDir: join(dataDir, 'proxy', 'usage'),
+    usageJournalBytes: read.whole('WIREBOT_USAGE_JOURNAL_MB', { min: 1, max: 65_536 }, 256) * 1024 * 1024,
     chatDir: resolve(read.text('WIREBOT_CHAT_DIR', 'dist/apps/chat/public')),
     brokerListen: read.addresses('WIREBOT_BROKER_LISTEN'),
     anthropic: {

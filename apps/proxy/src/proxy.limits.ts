@@ -20,6 +20,10 @@ export const LIMITS = {
   openProviderKeys: 1_000,
   /** Verified tokens remembered. */
   tokenCache: 10_000,
+  /** Bytes of a model call's body that are looked into before it is passed on. */
+  readBody: 1024 * 1024,
+  /** One file of the usage journal. */
+  journalFile: 1024 * 1024,
   /** Bytes of a model answer the usage tap looks at as one piece; longer pieces pass unread. */
   usagePiece: 1024 * 1024,
   /** Files of the chat page together. */
@@ -57,5 +61,10 @@ export const TIMES = {
   /** How often connections that have become idle are closed while the process ends. */
   idleCheck: 100,
   bindRetry: 1_000,
+  /** What a power cut may lose of the usage journal. */
+  journalSync: 100,
+  journalRetry: 1_000,
+  /** What the last reports of usage may take while the process ends. */
+  lastReport: 3_000,
   chatPageCheck: 1_000,
 } as const;

@@ -4,6 +4,12 @@ import { LIMITS } from './proxy.limits.js';
 export type Traffic = 'agent' | 'page' | 'sign-in' | 'own' | 'refused';
 export type ModelProvider = 'anthropic' | 'openai';
 
+export interface UsageSources {
+  readonly journalBytes: () => number;
+  readonly openCalls: () => number;
+  readonly leases: () => number;
+}
+
 export interface MetricSources {
   readonly routes: () => { readonly tenants: number; readonly agents: number };
   readonly feedConnected: () => boolean;
@@ -24,6 +30,9 @@ export class ProxyMetrics {
     'provider',
     'direction',
   ]);
+  readonly #refusals = this.#counter('wirebot_broker_refusals_total', 'Model calls refused for quota or journal', [
+    'problem',
+  ]);
 
   /** Values that are read when somebody looks. */
   watch(sources: MetricSources): void {
@@ -35,6 +44,12 @@ export class ProxyMetrics {
     this.#gauge('wirebot_proxy_sockets', 'Open WebSockets', sources.sockets);
     this.#gauge('wirebot_proxy_upstreams', 'Upstreams with a connection pool', sources.upstreams);
     collectDefaultMetrics({ register: this.registry });
+  }
+
+  watchUsage(sources: UsageSources): void {
+    this.#gauge('wirebot_broker_journal_bytes', 'Size of the usage journal', sources.journalBytes);
+    this.#gauge('wirebot_broker_open_calls', 'Model calls in flight that are counted', sources.openCalls);
+    this.#gauge('wirebot_broker_leases', "Members' days that this broker holds a part of", sources.leases);
   }
 
   request(traffic: Traffic, status: number): void {
@@ -51,6 +66,10 @@ export class ProxyMetrics {
 
   modelCall(tenant: string, provider: ModelProvider, status: number): void {
     this.#calls.inc({ tenant: this.#label(tenant), provider, status: statusClass(status) });
+  }
+
+  modelCallRefused(problem: string): void {
+    this.#refusals.inc({ problem });
   }
 
   modelTokens(tenant: string, provider: ModelProvider, input: number, output: number): void {

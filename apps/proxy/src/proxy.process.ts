@@ -6,6 +6,8 @@ import { BrokerListeners } from './broker/broker.listeners.js';
 import { BrokerRequests } from './broker/broker.requests.js';
 import { ProviderKeys } from './broker/provider-keys.js';
 import { BrokerKeyFile } from './broker/provider-keys.file.js';
+import { BrokerUsage } from './broker/broker-usage.js';
+import { UsageClient } from './broker/usage/usage.client.js';
 import { AgentAccess } from './edge/agent-access.js';
 import { ChatPage } from './edge/chat-page.js';
 import { type EdgeParts, EdgeRequests } from './edge/edge.requests.js';
@@ -20,12 +22,14 @@ import type { ProxyConfig } from './proxy.config.js';
 import { TIMES } from './proxy.limits.js';
 import type { Logger } from './proxy.log.js';
 import { ProxyMetrics } from './proxy.metrics.js';
+import { SignalCounts } from './signal-counts.js';
 
 /** The whole proxy: edge, broker and what they share. Everything is wired here. */
 export class ProxyProcess {
   readonly #table = new RouteTable();
   readonly #metrics = new ProxyMetrics();
   readonly #pools = new UpstreamPools();
+  readonly #signals = new SignalCounts();
   readonly #stop = new AbortController();
   readonly #store: RouteStore;
   readonly #feed: RouteFeedClient;
@@ -33,6 +37,7 @@ export class ProxyProcess {
   readonly #upgrades: EdgeUpgrades;
   readonly #server: Server;
   readonly #broker: BrokerListeners;
+  readonly #usage: BrokerUsage;
   #following: Promise<void> = Promise.resolve();
 
   constructor(
@@ -53,7 +58,16 @@ export class ProxyProcess {
     this.#server = createListener((req, res) => void requests.handle(req, res));
     this.#server.on('upgrade', (req, socket, head) => void this.#upgrades.handle(req, socket as Socket, head));
     const keys = new ProviderKeys(table, config, new BrokerKeyFile(config.brokerKeysPath), log);
-    this.#broker = new BrokerListeners(new BrokerRequests({ ...parts, config, keys }), log);
+    this.#usage = new BrokerUsage({
+      table,
+      client: new UsageClient(config.controlPlaneUrl, credential),
+      signals: this.#signals,
+      metrics: this.#metrics,
+      log,
+      directory: config.usageDir,
+      journalBytes: config.usageJournalBytes,
+    });
+    this.#broker = new BrokerListeners(new BrokerRequests({ ...parts, config, keys, usage: this.#usage }), log);
   }
 
   /** Where the broker listens now. */
@@ -75,6 +89,7 @@ export class ProxyProcess {
       upstreams: () => this.#pools.size,
     });
     this.#following = this.#feed.run(this.#stop.signal);
+    await this.#usage.open();
     await this.#broker.open(this.config.brokerListen, this.#stop.signal);
     const address = await listen(this.#server, this.config.listen);
     this.log.info({ host: address.address, port: address.port }, 'proxy listening');
@@ -87,6 +102,7 @@ export class ProxyProcess {
     this.#own.draining = true;
     this.#upgrades.drain();
     await Promise.all([closeListener(this.#server, TIMES.drain), this.#broker.close(TIMES.drain)]);
+    await this.#usage.close();
     this.#stop.abort(new Error('the proxy ends'));
     await this.#following;
     await this.#store.flush();
@@ -98,7 +114,7 @@ export class ProxyProcess {
     const { config, log } = this;
     const scheme = config.publicUrl.startsWith('https:') ? 'https' : 'http';
     const gate = new TokenGate(this.#table);
-    const access = new AgentAccess(this.#table, gate, () => this.#feed.connected);
+    const access = new AgentAccess(this.#table, gate, () => this.#feed.connected, this.#signals);
     return {
       table: this.#table,
       access,
@@ -107,6 +123,7 @@ export class ProxyProcess {
       own: this.#own,
       pools: this.#pools,
       metrics: this.#metrics,
+      signals: this.#signals,
       log,
       scheme,
       accessLogSample: config.accessLogSample,

@@ -1,4 +1,15 @@
-import type { AgentRoute, MemberClaims, RouteFrame, SealedProviderKey, TenantRoute } from '#libs/contracts';
+import type {
+  AgentRoute,
+  MemberClaims,
+  QuotaAnswer,
+  QuotaCall,
+  RouteFrame,
+  SealedProviderKey,
+  TenantRoute,
+  TrustSignalReport,
+  UsageBatch,
+  UsageRecordReport,
+} from '#libs/contracts';
 import { generateSigningKey, signMemberToken, type SigningKey } from '#libs/tokens';
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -99,8 +110,32 @@ export class FakeGateway {
   }
 }
 
-/** The control plane's two internal endpoints. */
+/** What a control plane without any limit answers. */
+export const grantAll = (call: QuotaCall): QuotaAnswer => ({
+  validSeconds: 300,
+  gone: [],
+  grants: call.asks.map(({ leaseId, granted, need, ahead }) => ({
+    leaseId,
+    status: 'granted',
+    granted: {
+      tokens: granted.tokens + need.tokens + ahead.tokens,
+      micros: granted.micros + need.micros + ahead.micros,
+    },
+    scarce: false,
+    refusal: null,
+    limitedBy: null,
+  })),
+});
+
+/** The control plane's internal endpoints. */
 export class FakeControlPlane {
+  /** Everything that was reported, repeats included. */
+  readonly records: UsageRecordReport[] = [];
+  readonly signals: TrustSignalReport[] = [];
+  readonly leaseCalls: QuotaCall[] = [];
+  /** The status that reports are refused with. */
+  refuseReports: number | undefined;
+  leases: (call: QuotaCall) => QuotaAnswer | undefined = grantAll;
   readonly feeds = new Set<ServerResponse>();
   connects = 0;
   credentials: (string | undefined)[] = [];
@@ -135,6 +170,22 @@ export class FakeControlPlane {
     for (const feed of this.feeds) feed.write(`${typeof frame === 'string' ? frame : JSON.stringify(frame)}\n`);
   }
 
+  #answer(url: string, body: unknown): { status: number; body: unknown } {
+    if (url === '/internal/usage') {
+      if (this.refuseReports) return { status: this.refuseReports, body: { code: 'scripted' } };
+      const { records, signals } = body as UsageBatch;
+      this.records.push(...records);
+      this.signals.push(...signals);
+      return { status: 200, body: { accepted: records.length, known: 0 } };
+    }
+    if (url === '/internal/quota/leases') {
+      this.leaseCalls.push(body as QuotaCall);
+      const answer = this.leases(body as QuotaCall);
+      return answer ? { status: 200, body: answer } : { status: 503, body: {} };
+    }
+    return this.exchange(body as { tenantId: string; code: string });
+  }
+
   #create(): Server {
     return createServer((req, res) => {
       this.credentials.push(req.headers.authorization);
@@ -149,7 +200,7 @@ export class FakeControlPlane {
       let text = '';
       req.on('data', (chunk) => (text += chunk));
       req.on('end', () => {
-        const { status, body } = this.exchange(JSON.parse(text));
+        const { status, body } = this.#answer(req.url ?? '', JSON.parse(text));
         res.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
       });
     });

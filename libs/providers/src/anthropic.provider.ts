@@ -14,6 +14,7 @@ import {
   type ModelEndpoint,
   type ModelEvent,
   ModelProvider,
+  taskHeaders,
 } from './model-provider.js';
 
 type Sdk = typeof import('@anthropic-ai/sdk');
@@ -64,7 +65,7 @@ const open = (client: Anthropic, call: ModelCall, signal: AbortSignal): Promise<
       messages: call.messages.map(({ role, text }) => ({ role, content: text })),
       stream: true,
     },
-    { signal },
+    { signal, headers: taskHeaders(call) },
   );
 
 async function* read(stream: AsyncIterable<RawMessageStreamEvent>, signal: AbortSignal): AsyncGenerator<ModelEvent> {

@@ -1,4 +1,4 @@
-import type { ProviderName, TokenUsage } from '#libs/contracts';
+import { type ProviderName, TASK_HEADER, type TokenUsage } from '#libs/contracts';
 
 export interface ModelMessage {
   readonly role: 'user' | 'assistant';
@@ -12,7 +12,12 @@ export interface ModelCall {
   readonly system: string;
   /** Oldest first; the last one is the user's. Texts are never empty. */
   readonly messages: readonly ModelMessage[];
+  /** The task it works on: the broker counts messages by it, and no provider sees it. */
+  readonly task?: string;
 }
+
+export const taskHeaders = (call: ModelCall): Record<string, string> =>
+  call.task === undefined ? {} : { [TASK_HEADER]: call.task };
 
 /** Where a call goes and with which key; given per call, because a key may change at any time. */
 export interface ModelEndpoint {

@@ -6,6 +6,7 @@ import {
   type ModelEndpoint,
   type ModelEvent,
   ModelProvider,
+  taskHeaders,
 } from './model-provider.js';
 import { parseServerSentEvents } from './sse.js';
 import { estimateTokens } from './tokens.js';
@@ -50,6 +51,7 @@ async function send(call: ModelCall, endpoint: ModelEndpoint, signal: AbortSigna
         authorization: `Bearer ${endpoint.apiKey}`,
         'content-type': 'application/json',
         accept: 'text/event-stream',
+        ...taskHeaders(call),
       },
       body: JSON.stringify(bodyOf(call)),
       signal,

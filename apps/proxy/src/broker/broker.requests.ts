@@ -6,7 +6,7 @@ import { forward } from '../http/forward.js';
 import type { ForwardFault } from '../http/forward-fault.js';
 import { requestHeaders } from '../http/headers.js';
 import { discardBody } from '../http/problem.js';
-import { checkFraming, targetOf } from '../http/request-check.js';
+import { bodyLength, checkFraming, targetOf } from '../http/request-check.js';
 import { nextRequestId } from '../http/request-id.js';
 import type { UpstreamPools } from '../http/upstream-pools.js';
 import type { ProxyConfig } from '../proxy.config.js';
@@ -14,6 +14,8 @@ import { LIMITS, TIMES } from '../proxy.limits.js';
 import type { Logger } from '../proxy.log.js';
 import type { ModelProvider, ProxyMetrics } from '../proxy.metrics.js';
 import { agentOfCall } from './broker-credential.js';
+import { type CallMeter, MeteredCall } from './call-meter.js';
+import type { CallEnd } from './call-record.js';
 import {
   type BrokerProblem,
   callOf,
@@ -41,6 +43,7 @@ export interface BrokerParts {
   readonly pools: UpstreamPools;
   readonly config: ProxyConfig;
   readonly keys: ProviderKeys;
+  readonly usage: { readonly meter: CallMeter };
   readonly metrics: ProxyMetrics;
   readonly log: Logger;
 }
@@ -53,6 +56,8 @@ interface Admitted extends ProviderCall {
 
 interface Call extends Admitted {
   readonly chosen: ChosenKey;
+  /** Undefined: a call that no model works for. */
+  readonly counted: MeteredCall | undefined;
 }
 
 /** Model calls of managed agents: who calls, may it, and then bytes both ways with the provider's key in place of its own. */
@@ -92,14 +97,21 @@ export class BrokerRequests {
   async #withKey(req: IncomingMessage, res: ServerResponse, call: Admitted): Promise<void> {
     const { agent, provider, requestId } = call;
     let forwarded = false;
+    let metered: MeteredCall | undefined;
     this.#enter(agent.agentId);
     try {
       const chosen = await this.parts.keys.choose(agent, provider);
       if (res.destroyed) return;
       if (typeof chosen === 'string') return this.#refuse(req, res, provider, chosen, requestId);
+      if (call.metered) {
+        const begun = await this.#meter(req, res, call, chosen.holder);
+        if (!begun) return;
+        metered = begun;
+      }
       forwarded = true;
-      this.#forward(req, res, { ...call, chosen });
+      this.#forward(req, res, { ...call, chosen, counted: metered });
     } catch (error) {
+      metered?.end({ fault: 'unreachable', status: undefined, reading: undefined });
       this.parts.log.error({ requestId, reason: (error as Error).name }, 'model call failed inside the broker');
       this.#refuse(req, res, provider, 'internal-error', requestId);
     } finally {
@@ -107,10 +119,28 @@ export class BrokerRequests {
     }
   }
 
+  /** Sets quota aside and writes the call down; undefined: it may not be made, and that is answered. */
+  async #meter(
+    req: IncomingMessage,
+    res: ServerResponse,
+    call: Admitted,
+    holder: KeyHolder,
+  ): Promise<MeteredCall | undefined> {
+    const { agent, provider, requestId } = call;
+    const refuse = (problem: BrokerProblem, headers?: Record<string, string>) =>
+      this.#refuse(req, res, provider, problem, requestId, { headers });
+    // An endless body is refused before anything is set aside for it.
+    if (bodyLength(req) > LIMITS.modelBody) return void refuse('body-too-large');
+    const begun = await this.parts.usage.meter.begin(req, res, { agent, provider, holder });
+    if (begun instanceof MeteredCall || !begun) return begun;
+    return void refuse(begun.problem, begun.headers);
+  }
+
   #forward(req: IncomingMessage, res: ServerResponse, call: Call): void {
     const { provider, agent } = call;
     const base = new URL(providerConfig(this.parts.config, provider).baseUrl);
     let tap: UsageTap | undefined;
+    let status: number | undefined;
     let keyRefused = false;
     forward(this.parts.pools, req, res, {
       origin: base.origin,
@@ -122,12 +152,14 @@ export class BrokerRequests {
         ...keyHeader(provider, call.chosen.key),
       ],
       bodyLimit: LIMITS.modelBody,
+      head: call.counted?.head,
       headersTimeout: TIMES.modelHeaders,
       bodyTimeout: TIMES.bodySilence,
-      onAnswer: (status, headers) => {
+      onAnswer: (answered, headers) => {
+        status = answered;
         // The provider's text about a refused key may quote it; and it is not the agent's key that is wrong.
         keyRefused = status === 401;
-        if (!keyRefused) tap = new UsageTap(isStream(headers));
+        if (call.counted && status < 300) tap = new UsageTap(isStream(headers));
         delete headers['set-cookie'];
         return keyRefused;
       },
@@ -135,7 +167,7 @@ export class BrokerRequests {
       onEnd: (fault, cause) => {
         this.#leave(agent.agentId);
         this.#ended(req, res, call, keyRefused ? 'key-refused' : fault, cause);
-        this.#count(call, tap, res.statusCode);
+        this.#count(call, { fault: keyRefused ? 'key-refused' : fault, status, reading: tap?.end() }, res.statusCode);
       },
     });
   }
@@ -159,14 +191,14 @@ export class BrokerRequests {
     );
     if (fault === 'broken') return;
     const problem = fault === 'key-refused' ? 'model-provider-key-refused' : FAULT_PROBLEMS[fault];
-    this.#refuse(req, res, provider, problem, requestId, chosen.holder);
+    this.#refuse(req, res, provider, problem, requestId, { holder: chosen.holder });
   }
 
-  #count(call: Call, tap: UsageTap | undefined, status: number): void {
+  #count(call: Call, end: Omit<CallEnd, 'durationMs'>, answered: number): void {
     const { metrics } = this.parts;
-    const { provider, agent } = call;
-    metrics.modelCall(agent.tenantId, provider, status);
-    const usage = tap?.end();
+    const { provider, agent, counted } = call;
+    metrics.modelCall(agent.tenantId, provider, answered);
+    const usage = counted?.end(end);
     if (usage) metrics.modelTokens(agent.tenantId, provider, usage.inputTokens, usage.outputTokens);
   }
 
@@ -176,16 +208,17 @@ export class BrokerRequests {
     provider: ModelProvider,
     problem: BrokerProblem,
     requestId: string,
-    holder?: KeyHolder,
+    more: { readonly holder?: KeyHolder; readonly headers?: Record<string, string> | undefined } = {},
   ): void {
     if (res.headersSent || res.destroyed) {
       res.destroy();
       return;
     }
-    const { status, body } = providerError(provider, problem, holder);
+    const { status, body } = providerError(provider, problem, more.holder);
     discardBody(req);
     const retry = status === 429 || status === 503 ? { 'retry-after': '1' } : {};
-    res.writeHead(status, { 'content-type': 'application/json', 'x-request-id': requestId, ...retry }).end(body);
+    const headers = { 'content-type': 'application/json', 'x-request-id': requestId, ...retry, ...more.headers };
+    res.writeHead(status, headers).end(body);
   }
 
   #enter(agentId: string): void {

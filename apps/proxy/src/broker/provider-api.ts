@@ -9,6 +9,13 @@ export const BROKER_PROBLEMS = {
   'path-not-found': [404, 'The model broker does not offer this path.'],
   'request-invalid': [400, 'The request is malformed or ambiguous.'],
   'body-too-large': [413, 'The request is larger than the 32 MiB a model call may have.'],
+  'quota-exhausted': [429, "Today's allowance is used up. It starts again at midnight UTC."],
+  'quota-reserved': [429, "What is left of today's allowance is set aside for calls in flight. Wait for one to end."],
+  'quota-unavailable': [503, "Today's allowance cannot be checked: the control plane does not answer. Try again."],
+  'usage-unavailable': [
+    503,
+    'The call cannot be written down: the disk of the proxy is full or its journal too long. The operator must look.',
+  ],
   'too-many-calls': [429, 'This agent has too many model calls in flight. Wait for one to end.'],
   'model-provider-not-configured': [
     503,
@@ -37,16 +44,18 @@ export type BrokerProblem = keyof typeof BROKER_PROBLEMS;
 
 export interface ProviderCall {
   readonly provider: ModelProvider;
+  /** A model works for it: it is counted. */
+  readonly metered?: true;
   /** Path at the provider, below its base address. */
   readonly path: string;
 }
 
 /** `METHOD path` at the broker -> the provider's path. Nothing else passes. */
 const CALLS: Readonly<Record<string, ProviderCall>> = {
-  'POST /anthropic/v1/messages': { provider: 'anthropic', path: '/v1/messages' },
+  'POST /anthropic/v1/messages': { provider: 'anthropic', path: '/v1/messages', metered: true },
   'POST /anthropic/v1/messages/count_tokens': { provider: 'anthropic', path: '/v1/messages/count_tokens' },
   'GET /anthropic/v1/models': { provider: 'anthropic', path: '/v1/models' },
-  'POST /openai/v1/chat/completions': { provider: 'openai', path: '/chat/completions' },
+  'POST /openai/v1/chat/completions': { provider: 'openai', path: '/chat/completions', metered: true },
 };
 
 export const callOf = (method: string | undefined, path: string): ProviderCall | undefined =>

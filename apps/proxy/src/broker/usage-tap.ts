@@ -1,7 +1,23 @@
-import type { TokenUsage } from '#libs/contracts';
 import { LIMITS } from '../proxy.limits.js';
+import { type Counts, countsOf, fields, type Fields, writtenIn } from './usage-counts.js';
 
 const NEWLINE = 10;
+
+/** What an answer told of itself while it passed. */
+export interface UsageReading extends Counts {
+  /** As the provider names it. */
+  readonly model: string | undefined;
+  /** The provider counted the input. */
+  readonly inputKnown: boolean;
+  /** The provider's closing counts arrived: nothing has to be estimated. */
+  readonly final: boolean;
+  /** The provider's own end of an answer was seen. */
+  readonly ended: boolean;
+  /** The provider reported a fault in the middle. */
+  readonly failed: boolean;
+  /** Characters of generated text that passed. */
+  readonly written: number;
+}
 
 /**
  * Reads token counts off a model's answer while it passes, without holding it up or changing it. It looks at one line of
@@ -11,8 +27,13 @@ export class UsageTap {
   #parts: Buffer[] = [];
   #size = 0;
   #skipping = false;
-  #input = 0;
-  #output = 0;
+  #counts: Counts = { input: 0, cacheRead: 0, cacheWrite: 0, cacheWriteHour: 0, output: 0 };
+  #model: string | undefined;
+  #inputKnown = false;
+  #final = false;
+  #ended = false;
+  #failed = false;
+  #written = 0;
 
   /** @param stream true for `text/event-stream`, false for one JSON document. */
   constructor(
@@ -21,7 +42,10 @@ export class UsageTap {
   ) {}
 
   push(chunk: Buffer): void {
-    if (!this.stream) return this.#keep(chunk);
+    if (!this.stream) {
+      this.#written += chunk.length;
+      return this.#keep(chunk);
+    }
     let start = 0;
     for (let end = chunk.indexOf(NEWLINE); end !== -1; end = chunk.indexOf(NEWLINE, start)) {
       this.#keep(chunk.subarray(start, end));
@@ -31,10 +55,19 @@ export class UsageTap {
     if (start < chunk.length) this.#keep(chunk.subarray(start));
   }
 
-  /** Counts so far; call it when the answer has ended, however it ended. */
-  end(): TokenUsage {
+  /** What was seen so far; call it when the answer has ended, however it ended. */
+  end(): UsageReading {
     this.#finishLine();
-    return { inputTokens: this.#input, outputTokens: this.#output };
+    return {
+      ...this.#counts,
+      model: this.#model,
+      inputKnown: this.#inputKnown,
+      final: this.#final,
+      // One document is whole when the connection says so.
+      ended: this.#ended || !this.stream,
+      failed: this.#failed,
+      written: this.#written,
+    };
   }
 
   #keep(part: Buffer): void {
@@ -52,31 +85,46 @@ export class UsageTap {
     this.#parts = [];
     this.#size = 0;
     this.#skipping = false;
-    // Most lines of a stream are text deltas: only those that can hold counts are decoded.
-    if (!line.includes('"usage"')) return;
-    const text = this.stream ? line.replace(/^data:\s*/, '') : line;
-    if (text.startsWith('{') || text.trimStart().startsWith('{')) this.#read(text);
+    if (line === '') return;
+    if (!this.stream) return this.#read(line);
+    if (!line.startsWith('data:')) return;
+    if (line.startsWith('[DONE]', 6) || line.includes('"message_stop"')) this.#ended = true;
+    // Most lines of a stream are text deltas: only those that can hold counts (or, once, the model) are decoded.
+    if (line.includes('"usage"') || line.includes('"error"') || (!this.#model && line.includes('"model"'))) {
+      this.#read(line.slice(5));
+    }
+    this.#written += writtenIn(line);
   }
 
   #read(text: string): void {
     const document = decode(text);
-    const usage = fields(document['usage']) ?? fields(fields(document['message'])?.['usage']);
+    const message = fields(document['message']);
+    const model = document['model'] ?? message?.['model'];
+    if (typeof model === 'string' && model !== '' && model.length <= 128) this.#model ??= model;
+    if (fields(document['error'])) this.#failed = true;
+    const usage = fields(document['usage']) ?? fields(message?.['usage']);
     if (!usage) return;
-    // Anthropic repeats cumulative counts and OpenAI sends one: the highest is the answer's. Cached input is input too.
-    const cached = count(usage['cache_creation_input_tokens']) + count(usage['cache_read_input_tokens']);
-    this.#input = Math.max(this.#input, count(usage['input_tokens']) + cached, count(usage['prompt_tokens']));
-    this.#output = Math.max(this.#output, count(usage['output_tokens']), count(usage['completion_tokens']));
+    this.#take(countsOf(usage));
+    // What a stream begins with is no closing count: its output is only what was there by then.
+    if (!message) this.#final = true;
+  }
+
+  /** Anthropic repeats cumulative counts and OpenAI sends one: the highest is the answer's. */
+  #take(next: Counts): void {
+    const was = this.#counts;
+    if (next.input + next.cacheRead + next.cacheWrite + next.cacheWriteHour > 0) this.#inputKnown = true;
+    this.#counts = {
+      input: Math.max(was.input, next.input),
+      cacheRead: Math.max(was.cacheRead, next.cacheRead),
+      cacheWrite: Math.max(was.cacheWrite, next.cacheWrite),
+      cacheWriteHour: Math.max(was.cacheWriteHour, next.cacheWriteHour),
+      output: Math.max(was.output, next.output),
+    };
   }
 }
 
-const fields = (value: unknown): Record<string, unknown> | undefined =>
-  typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
-
-const count = (value: unknown): number =>
-  typeof value === 'number' && Number.isFinite(value) && value > 0 ? value : 0;
-
 /** What cannot be decoded (a cut-off answer) is not counted. */
-function decode(text: string): Record<string, unknown> {
+function decode(text: string): Fields {
   try {
     return fields(JSON.parse(text)) ?? {};
   } catch {

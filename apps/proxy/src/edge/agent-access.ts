@@ -2,6 +2,7 @@ import type { AgentRoute, MemberClaims } from '#libs/contracts';
 import type { RouteTable } from '#libs/routing';
 import type { IncomingMessage } from 'node:http';
 import { ProxyProblem } from '../proxy.errors.js';
+import { SignalCounts } from '../signal-counts.js';
 import { bearerOf, sessionOf } from './credentials.js';
 import type { Site } from './tenancy.js';
 import type { TokenGate } from './token-gate.js';
@@ -26,6 +27,7 @@ export class AgentAccess {
     private readonly gate: TokenGate,
     /** False while the control plane cannot tell this proxy of new agents. */
     private readonly isCurrent: () => boolean = () => true,
+    private readonly signals: SignalCounts = new SignalCounts(),
   ) {}
 
   /** Undefined: not a path of an agent. Throws the problem to answer with when it may not go there. */
@@ -39,11 +41,11 @@ export class AgentAccess {
   async #named(req: IncomingMessage, site: Site, agentId: string, path: string, upgrade: boolean): Promise<Access> {
     const token = bearerOf(req);
     if (token === undefined && !isOpen(req, path, upgrade)) throw new ProxyProblem('credential-missing');
-    const claims = token === undefined ? undefined : await this.gate.claimsOf(token);
+    const claims = token === undefined ? undefined : await this.#claimsOf(token);
     const agent = this.table.agent(agentId);
     if (!agent) throw this.#unknown();
     if (agent.tenantId !== site.tenant.tenantId) throw new ProxyProblem('agent-not-found');
-    if (claims && !belongs(claims, agent)) throw new ProxyProblem('agent-not-found');
+    if (claims && !belongs(claims, agent)) throw this.#foreign(claims);
     return { agent: answering(agent), path, token };
   }
 
@@ -51,13 +53,24 @@ export class AgentAccess {
   async #own(req: IncomingMessage, site: Site): Promise<Access> {
     const token = bearerOf(req) ?? sessionOf(req);
     if (token === undefined) throw new ProxyProblem('credential-missing');
-    const claims = await this.gate.claimsOf(token);
+    const claims = await this.#claimsOf(token);
     return { agent: answering(this.agentOf(claims, site)), path: site.rest, token };
+  }
+
+  /** A token that was revoked and is used all the same is noted against its member. */
+  async #claimsOf(token: string): Promise<MemberClaims> {
+    return this.gate.claimsOf(token, ({ tid, sub }) => this.signals.note(tid, sub, 'revoked-token'));
+  }
+
+  /** Somebody's valid token, used on what is not theirs. */
+  #foreign({ tid, sub }: MemberClaims): ProxyProblem {
+    this.signals.note(tid, sub, 'foreign-agent');
+    return new ProxyProblem('agent-not-found');
   }
 
   /** The agent a token is for, at this tenant. */
   agentOf(claims: MemberClaims, site: Site): AgentRoute {
-    if (claims.tid !== site.tenant.tenantId) throw new ProxyProblem('agent-not-found');
+    if (claims.tid !== site.tenant.tenantId) throw this.#foreign(claims);
     const agent = this.table.agentOfWorkspace(claims.tid, claims.wid);
     if (!agent) throw this.#unknown();
     return agent;

@@ -11,6 +11,7 @@ import { type ProblemCode, ProxyProblem } from '../proxy.errors.js';
 import { LIMITS, TIMES } from '../proxy.limits.js';
 import type { Logger } from '../proxy.log.js';
 import type { ProxyMetrics, Traffic } from '../proxy.metrics.js';
+import type { SignalCounts } from '../signal-counts.js';
 import type { Access, AgentAccess } from './agent-access.js';
 import type { ChatPage } from './chat-page.js';
 import type { OwnRoutes } from './own.routes.js';
@@ -33,6 +34,7 @@ export interface EdgeParts {
   readonly own: OwnRoutes;
   readonly pools: UpstreamPools;
   readonly metrics: ProxyMetrics;
+  readonly signals: SignalCounts;
   readonly log: Logger;
   /** What clients reach the proxy by. */
   readonly scheme: 'http' | 'https';
@@ -105,6 +107,7 @@ export class EdgeRequests {
       bodyTimeout: TIMES.bodySilence,
       answerHeaders: { 'x-request-id': requestId },
       onAnswer: (status, headers) => {
+        if (status === 429) this.parts.signals.note(access.agent.tenantId, access.agent.memberId, 'rate-limit');
         if (!isMisrouted(status, headers)) return false;
         this.#refuse(req, res, new ProxyProblem('agent-moving'), requestId);
         return true;

@@ -30,8 +30,11 @@ export class TokenGate {
     return this.#known.size;
   }
 
-  /** The claims of a valid token; rejects with TokenExpired, TokenInvalid or TokenRevoked. */
-  async claimsOf(token: string): Promise<MemberClaims> {
+  /**
+   * The claims of a valid token; rejects with TokenExpired, TokenInvalid or TokenRevoked.
+   * @param onRevoked told of a token that is genuine and current, but revoked.
+   */
+  async claimsOf(token: string, onRevoked?: (claims: MemberClaims) => void): Promise<MemberClaims> {
     const verifier = this.#current();
     const key = hash('sha256', token, 'base64');
     const now = this.clock.now();
@@ -45,7 +48,10 @@ export class TokenGate {
       this.#known.delete(key);
       throw new TokenExpired();
     }
-    if (this.table.isRevoked(claims)) throw new TokenRevoked();
+    if (this.table.isRevoked(claims)) {
+      onRevoked?.(claims);
+      throw new TokenRevoked();
+    }
     return claims;
   }
 

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
+import type { RequestHead } from './request-head.js';
 
 /** The client sent more than allowed; nothing beyond the limit has gone upstream. */
 export class BodyTooLong extends Error {}
@@ -22,8 +23,15 @@ export class BodyRelay extends Readable {
   constructor(
     request: IncomingMessage,
     private readonly limit: number,
+    /** What was read of it before. */
+    head?: RequestHead,
   ) {
     super({ highWaterMark: 64 * 1024 });
+    if (head) this.#take(head.bytes);
+    if (head?.complete) {
+      this.push(null);
+      return;
+    }
     this.#request = request;
     request.on('data', this.#onData).on('end', this.#onEnd).on('close', this.#onClose);
     request.pause();

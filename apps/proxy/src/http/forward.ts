@@ -5,6 +5,7 @@ import { BodyRelay, BodyTooLong } from './body-relay.js';
 import { ClientGone, Dropped, type ForwardFault, isTimeout } from './forward-fault.js';
 import { cleanResponseHeaders } from './headers.js';
 import { bodyLength } from './request-check.js';
+import type { RequestHead } from './request-head.js';
 import type { Upstream, UpstreamPools } from './upstream-pools.js';
 
 export interface ForwardPlan {
@@ -13,6 +14,8 @@ export interface ForwardPlan {
   /** Flat name, value list. */
   readonly headers: string[];
   readonly bodyLimit: number;
+  /** What was read of the body before. */
+  readonly head?: RequestHead | undefined;
   readonly headersTimeout: number;
   readonly bodyTimeout: number;
   /** Headers added to the answer. */
@@ -129,7 +132,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     const { plan } = this;
     let body: BodyRelay | null = null;
     if (this.length !== 0) {
-      body = new BodyRelay(this.req, plan.bodyLimit);
+      body = new BodyRelay(this.req, plan.bodyLimit, plan.head);
       body.on('error', (error) => {
         this.#bodyFault = error;
       });
