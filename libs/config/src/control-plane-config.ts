@@ -28,6 +28,8 @@ export class ControlPlaneConfig {
   /** Absolute. */
   readonly secretsDir: string;
   declare readonly masterKeys: MasterKeyConfig;
+  /** A JWK as text. Undefined: the file `broker-public.json` in the secrets directory, if there is one. */
+  readonly brokerPublicKey: string | undefined;
   /** What proxies authenticate with on /internal. */
   declare readonly proxyCredential: string;
   /** Undefined: no mail can be sent. */
@@ -79,6 +81,7 @@ export class ControlPlaneConfig {
     this.dockerSocket = env.text('WIREBOT_DOCKER_SOCKET', '/var/run/docker.sock');
     this.gatewayImage = readImage(env, this.driver);
     this.gatewayPorts = readPorts(env);
+    this.brokerPublicKey = env.optional('WIREBOT_BROKER_PUBLIC_KEY');
     this.brokerPort = env.port('WIREBOT_BROKER_PORT', 4180);
     this.model = readModel(env);
     this.nodeName = env.matching(

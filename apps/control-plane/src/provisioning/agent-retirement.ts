@@ -108,5 +108,6 @@ export class AgentRetirement {
       data: { externalId, email: `${agent.memberId}@erased.invalid`, name: null, status: 'erased' },
     });
     await tx.workspace.update({ where: { id: agent.workspaceId }, data: { name: 'Erased' } });
+    await tx.secret.deleteMany({ where: { tenantId: agent.tenantId, memberId: agent.memberId } });
   }
 }

@@ -5,13 +5,13 @@ import {
   type Revocation,
   ROUTE_HEARTBEAT_SECONDS,
   type RouteFrame,
-  type SealedProviderKey,
   type TenantRoute,
 } from '#libs/contracts';
 import { Database } from '#libs/database';
 import { Clock, delay } from '#libs/kernel';
 import { ChangeNotifier } from '#libs/queue';
 import { Log } from '../log.js';
+import { ProviderKeyReader } from '../secrets/provider-key.reader.js';
 import { dailyLimits } from './daily-limits.js';
 import { ROUTES_CHANNEL } from './route-publisher.js';
 
@@ -41,7 +41,6 @@ export class RouteFeedService implements OnApplicationBootstrap, BeforeApplicati
   readonly #stop = new AbortController();
   #tenants = new Map<string, TenantRoute>();
   #revocations: Revocation[] = [];
-  #providerKeys = new Map<string, SealedProviderKey>();
   #jwks: Jwks = { keys: [] };
   #epoch = '';
   #version = 0;
@@ -55,14 +54,18 @@ export class RouteFeedService implements OnApplicationBootstrap, BeforeApplicati
     private readonly config: ControlPlaneConfig,
     private readonly clock: Clock,
     private readonly log: Log,
+    private readonly ownKeys: ProviderKeyReader,
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
     if (!this.config.roles.includes('api')) return;
-    const look = () => void this.refresh();
+    const look = () => {
+      void this.refresh();
+      void this.#refreshKeys();
+    };
     await this.notifier.subscribe(ROUTES_CHANNEL, look, look);
     this.#timers = [setInterval(look, POLL_MS), setInterval(() => this.#heartbeat(), ROUTE_HEARTBEAT_SECONDS * 1000)];
-    await this.refresh();
+    await Promise.all([this.refresh(), this.#refreshKeys()]);
   }
 
   /** Before the server closes: it would wait for these streams for ever. */
@@ -75,9 +78,9 @@ export class RouteFeedService implements OnApplicationBootstrap, BeforeApplicati
 
   /** Sends a snapshot now and every delta from here on, until the returned function is called. */
   async connect(connection: FeedConnection): Promise<() => void> {
-    while (!this.#epoch && !this.#stop.signal.aborted) {
-      await this.refresh();
-      if (!this.#epoch) await delay(250, this.#stop.signal).catch(() => undefined);
+    while (!this.#complete && !this.#stop.signal.aborted) {
+      await Promise.all([this.refresh(), this.#refreshKeys()]);
+      if (!this.#complete) await delay(250, this.#stop.signal).catch(() => undefined);
     }
     if (this.#stop.signal.aborted) {
       connection.end();
@@ -98,7 +101,7 @@ export class RouteFeedService implements OnApplicationBootstrap, BeforeApplicati
       tenants: [...this.#tenants.values()],
       agents: [...this.#agents.values()],
       revocations: this.#revocations,
-      providerKeys: [...this.#providerKeys.values()],
+      providerKeys: this.ownKeys.list(),
     };
   }
 
@@ -192,6 +195,22 @@ export class RouteFeedService implements OnApplicationBootstrap, BeforeApplicati
     });
   }
 
+  /** A snapshot replaces what a proxy has: none is sent before everything was read once. */
+  get #complete(): boolean {
+    return this.#epoch !== '' && this.ownKeys.loaded;
+  }
+
+  /** Beside the routes and not before them: a slow Vault holds up no route. Never rejects. */
+  async #refreshKeys(): Promise<void> {
+    try {
+      const changes = await this.ownKeys.refresh();
+      if (changes.upsert.length + changes.remove.length === 0 || this.#stop.signal.aborted) return;
+      this.#send({ type: 'delta', from: this.#version, version: this.#version, providerKeys: changes });
+    } catch (err) {
+      this.log.warn({ err }, 'provider keys could not be read; proxies keep what they have');
+    }
+  }
+
   #heartbeat(): void {
     this.#send({ type: 'heartbeat', version: this.#version, at: this.clock.now().toISOString() });
   }
@@ -240,5 +259,6 @@ function toRevocation(row: {
   const until = row.until.toISOString();
   const { tenantId } = row;
   if (row.jti) return { tenantId, jti: row.jti, until };
-  return { tenantId, memberId: row.memberId ?? '', issuedBefore: (row.issuedBefore ?? row.until).toISOString(), until };
+  const issuedBefore = (row.issuedBefore ?? row.until).toISOString();
+  return { tenantId, ...(row.memberId ? { memberId: row.memberId } : {}), issuedBefore, until };
 }

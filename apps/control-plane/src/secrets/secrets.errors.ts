@@ -52,3 +52,39 @@ export class PlatformRootMissing extends DomainError {
     );
   }
 }
+
+export class SecretNotFound extends DomainError {
+  readonly code = 'secret-not-found';
+  readonly kind = 'not-found';
+  constructor() {
+    super('There is no such secret here. GET /v1/secrets lists what there is.');
+  }
+}
+
+export class SecretPurposeUnknown extends DomainError {
+  readonly code = 'secret-purpose-unknown';
+  readonly kind = 'not-found';
+  constructor(known: readonly string[]) {
+    super(`There are no such secrets. The part of the path after /v1/secrets is one of: ${known.join(', ')}.`);
+  }
+}
+
+export class SecretLimitReached extends DomainError {
+  readonly code = 'secret-limit-reached';
+  readonly kind = 'rule';
+  constructor(limit: number) {
+    super(`A tenant, and each of its members, may have ${limit} secrets. Delete one that is not needed any more.`);
+  }
+}
+
+export class OwnKeysUnavailable extends DomainError {
+  readonly code = 'own-keys-unavailable';
+  readonly kind = 'unavailable';
+  constructor(reason: string, options?: ErrorOptions) {
+    super(
+      `Own provider keys cannot be stored: ${reason} The operator gives the control plane the model broker's public key ` +
+        'as the file broker-public.json in WIREBOT_SECRETS_DIR, or as WIREBOT_BROKER_PUBLIC_KEY.',
+      options,
+    );
+  }
+}

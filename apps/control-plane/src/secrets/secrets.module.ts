@@ -1,0 +1,12 @@
+import { Module } from '@nestjs/common';
+import { BrokerSealer } from './broker-sealer.js';
+import { SecretsController } from './secrets.controller.js';
+import { SecretsRepository } from './secrets.repository.js';
+import { SecretsService } from './secrets.service.js';
+
+/** Tenants' write-only secrets. The vault below it is global (core.module.ts). */
+@Module({
+  controllers: [SecretsController],
+  providers: [SecretsService, SecretsRepository, BrokerSealer],
+})
+export class SecretsModule {}
