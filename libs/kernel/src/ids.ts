@@ -30,6 +30,7 @@ export const ID_PREFIXES = {
   quotaLease: 'lse',
   webhook: 'whk',
   delivery: 'dlv',
+  memberExport: 'exp',
 } as const;
 export type IdKind = keyof typeof ID_PREFIXES;
 

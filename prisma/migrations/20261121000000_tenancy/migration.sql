@@ -113,6 +113,20 @@ CREATE TABLE "invitations" (
 );
 
 -- CreateTable
+CREATE TABLE "member_exports" (
+    "id" TEXT NOT NULL,
+    "tenant_id" TEXT NOT NULL,
+    "member_id" TEXT NOT NULL,
+    "operation_id" TEXT NOT NULL,
+    "sealed" BYTEA NOT NULL,
+    "bytes" INTEGER NOT NULL,
+    "created_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    "expires_at" TIMESTAMPTZ(3) NOT NULL,
+
+    CONSTRAINT "member_exports_pkey" PRIMARY KEY ("id")
+);
+
+-- CreateTable
 CREATE TABLE "trust_transitions" (
     "id" TEXT NOT NULL,
     "tenant_id" TEXT NOT NULL,
@@ -434,6 +448,15 @@ CREATE UNIQUE INDEX "invitations_code_hash_key" ON "invitations"("code_hash");
 CREATE INDEX "invitations_tenant_id_kind_created_at_idx" ON "invitations"("tenant_id", "kind", "created_at");
 
 -- CreateIndex
+CREATE UNIQUE INDEX "member_exports_operation_id_key" ON "member_exports"("operation_id");
+
+-- CreateIndex
+CREATE INDEX "member_exports_tenant_id_member_id_idx" ON "member_exports"("tenant_id", "member_id");
+
+-- CreateIndex
+CREATE INDEX "member_exports_expires_at_idx" ON "member_exports"("expires_at");
+
+-- CreateIndex
 CREATE INDEX "trust_transitions_tenant_id_member_id_at_idx" ON "trust_transitions"("tenant_id", "member_id", "at");
 
 -- CreateIndex
@@ -539,6 +562,10 @@ ALTER TABLE "webhook_deliveries" ADD CONSTRAINT "webhook_deliveries_endpoint_id_
 INSERT INTO "workspace_roles" ("workspace_id", "member_id", "tenant_id", "role")
 SELECT "id", "member_id", "tenant_id", 'owner' FROM "workspaces";
 
+-- One owner of a workspace, never two.
+CREATE UNIQUE INDEX "workspace_roles_owner_key" ON "workspace_roles" ("workspace_id") WHERE "role" = 'owner';
+ALTER TABLE "workspace_roles" ADD CONSTRAINT "workspace_roles_role_check" CHECK ("role" IN ('owner', 'admin', 'member', 'guest'));
+
 -- One platform-wide chain beside those of tenants, and one secret per name.
 CREATE UNIQUE INDEX "audit_entries_platform_seq_key" ON "audit_entries" ("seq") WHERE "tenant_id" IS NULL;
 CREATE UNIQUE INDEX "secrets_owner_key" ON "secrets" (coalesce("tenant_id", ''), coalesce("member_id", ''), "purpose", "name");
@@ -568,6 +595,13 @@ CREATE POLICY "own_tenant" ON "invitations" TO wirebot_app
   USING ("tenant_id" = nullif(current_setting('app.tenant_id', true), ''))
   WITH CHECK ("tenant_id" = nullif(current_setting('app.tenant_id', true), ''));
 CREATE POLICY "every_tenant" ON "invitations" TO wirebot_system USING (true) WITH CHECK (true);
+
+ALTER TABLE "member_exports" ENABLE ROW LEVEL SECURITY;
+ALTER TABLE "member_exports" FORCE ROW LEVEL SECURITY;
+CREATE POLICY "own_tenant" ON "member_exports" TO wirebot_app
+  USING ("tenant_id" = nullif(current_setting('app.tenant_id', true), ''))
+  WITH CHECK ("tenant_id" = nullif(current_setting('app.tenant_id', true), ''));
+CREATE POLICY "every_tenant" ON "member_exports" TO wirebot_system USING (true) WITH CHECK (true);
 
 ALTER TABLE "trust_transitions" ENABLE ROW LEVEL SECURITY;
 ALTER TABLE "trust_transitions" FORCE ROW LEVEL SECURITY;
@@ -674,10 +708,12 @@ GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO wirebot_app, wirebot_system;
 GRANT SELECT, INSERT ON "tier_versions", "trust_transitions", "trust_signals" TO wirebot_app;
 GRANT SELECT, INSERT, UPDATE ON "audit_heads", "invitations", "shared_secret_issuers" TO wirebot_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON "workspace_roles", "webhook_endpoints", "webhook_deliveries" TO wirebot_app;
-GRANT SELECT ON "tenant_staff", "usage_records", "usage_days", "quota_counters" TO wirebot_app;
+GRANT SELECT ON "member_exports", "tenant_staff", "usage_records", "usage_days", "quota_counters" TO wirebot_app;
 GRANT SELECT ("id", "tenant_id", "member_id", "purpose", "name", "data_key_id", "hint", "version", "created_by", "created_at", "updated_at")
   ON "secrets" TO wirebot_app;
 GRANT INSERT, UPDATE, DELETE ON "secrets" TO wirebot_app;
+-- A changed secret is delivered anew: the gateway gets a new configuration number and is due.
+GRANT UPDATE ("config_generation", "due_at") ON "gateways" TO wirebot_app;
 
 -- The audit log is only ever added to.
 REVOKE UPDATE, DELETE, TRUNCATE ON "audit_entries" FROM wirebot_app, wirebot_system;

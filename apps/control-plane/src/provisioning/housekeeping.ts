@@ -6,12 +6,15 @@ import { Clock } from '#libs/kernel';
 import { Log } from '../log.js';
 import { OperationsRepository } from '../operations/operations.repository.js';
 import { Outbox } from '../outbox/outbox.js';
+import { TenantErasure } from '../tenants/tenant-erasure.service.js';
 import { conditionsOf } from './conditions.js';
 
 /** Orphans are looked for this often; a crash can leave one, nothing else can. */
 const INVENTORY_EVERY_MS = 30_000;
 /** Events are kept this long for consoles and streams that come back. */
 const OUTBOX_DAYS = 7;
+/** That a mail was sent or failed can be looked up this long; its text is gone as soon as it is sent. */
+const MAIL_DAYS = 30;
 
 /** What has to happen regularly whoever asks: deadlines of operations, orphans on the host, old rows. */
 @Injectable()
@@ -25,6 +28,7 @@ export class Housekeeping {
     private readonly operations: OperationsRepository,
     private readonly driver: GatewayDriver,
     private readonly outbox: Outbox,
+    private readonly erasure: TenantErasure,
     private readonly clock: Clock,
     private readonly logger: Log,
   ) {}
@@ -49,6 +53,7 @@ export class Housekeeping {
       this.#purgeAt = now;
       await this.#purge();
     }
+    await this.erasure.run(signal);
   }
 
   /** An operation never stays open for ever: past its deadline it fails with what it last waited for. */
@@ -101,5 +106,7 @@ export class Housekeeping {
     await this.database.raw.$executeRaw`DELETE FROM sign_in_codes WHERE expires_at < now() - interval '1 day'`;
     await this.database.raw.$executeRaw`DELETE FROM revocations WHERE until < now()`;
     await this.database.raw.$executeRaw`DELETE FROM user_sessions WHERE expires_at < now()`;
+    await this.database.raw.$executeRaw`DELETE FROM sign_in_attempts WHERE expires_at < now() - interval '1 day'`;
+    await this.database.raw.$executeRaw`DELETE FROM mails WHERE created_at < now() - make_interval(days => ${MAIL_DAYS})`;
   }
 }

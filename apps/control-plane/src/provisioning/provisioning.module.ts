@@ -9,6 +9,8 @@ import { OperationsModule } from '../operations/operations.module.js';
 import { RouteFeedController } from '../routing/route-feed.controller.js';
 import { RouteFeedService } from '../routing/route-feed.service.js';
 import { RoutePublisher } from '../routing/route-publisher.js';
+import { ProviderKeyReader } from '../secrets/provider-key.reader.js';
+import { TenantErasureModule } from '../tenants/tenant-erasure.module.js';
 import { AgentMover } from './agent-mover.js';
 import { AgentReconciler } from './agent-reconciler.js';
 import { AgentRetirement } from './agent-retirement.js';
@@ -19,16 +21,15 @@ import { Housekeeping } from './housekeeping.js';
 import { PlacementService } from './placement.service.js';
 import { ReconcileLoop } from './reconcile-loop.js';
 import { ResourcesRepository } from './resources.repository.js';
-import { Waker } from './waker.js';
+import { WakerModule } from './waker.module.js';
 
 /** Makes rows true: reconcilers, the host they work on, and the routes that come out of it. */
 @Module({
-  imports: [OperationsModule],
+  imports: [OperationsModule, WakerModule, TenantErasureModule],
   controllers: [GatewaysController, RouteFeedController],
   providers: [
     gatewayDriverProvider,
     { provide: GatewayRuntime, useClass: WirebotRuntime },
-    Waker,
     ResourcesRepository,
     HostsService,
     PlacementService,
@@ -42,8 +43,9 @@ import { Waker } from './waker.js';
     ReconcileLoop,
     RoutePublisher,
     RouteFeedService,
+    ProviderKeyReader,
     GatewaysService,
   ],
-  exports: [Waker],
+  exports: [WakerModule],
 })
 export class ProvisioningModule {}
