@@ -7,10 +7,14 @@ import { EventsModule } from './events/events.module.js';
 import { HealthModule } from './health/health.module.js';
 import { HttpEdgeModule } from './http/http-edge.module.js';
 import { IdentityModule } from './identity/identity.module.js';
+import { StaffModule } from './identity/staff/staff.module.js';
+import { MailWorkerModule } from './mail/mail.module.js';
 import { MembersModule } from './members/members.module.js';
 import { ProvisioningModule } from './provisioning/provisioning.module.js';
+import { SecretsModule } from './secrets/secrets.module.js';
 import { TenantsModule } from './tenants/tenants.module.js';
 import { TokensModule } from './tokens/tokens.module.js';
+import { TrustChangesModule } from './trust/trust-changes.module.js';
 import { WebhooksModule } from './webhooks/webhooks.module.js';
 
 /** Everything; `WIREBOT_ROLES` decides which parts of it work in this process. */
@@ -19,11 +23,15 @@ import { WebhooksModule } from './webhooks/webhooks.module.js';
     CoreModule,
     HttpEdgeModule,
     IdentityModule,
+    StaffModule,
+    MailWorkerModule,
     TenantsModule,
     ApiKeysModule,
     MembersModule,
     TokensModule,
+    TrustChangesModule,
     ProvisioningModule,
+    SecretsModule,
     EventsModule,
     AdminModule,
     AuditModule,

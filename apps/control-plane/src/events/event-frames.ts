@@ -16,6 +16,8 @@ export const EVENT_LIMITS = {
   poll: 2_000,
   /** Ping, and a look whether the session or key is still good, in milliseconds. */
   heartbeat: 30_000,
+  /** A look whether the sessions behind the sockets are still there, in milliseconds. */
+  sessions: 3_000,
 } as const;
 
 /** Close codes beside the standard ones. */

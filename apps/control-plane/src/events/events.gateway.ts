@@ -4,6 +4,7 @@ import { type OnGatewayConnection, type OnGatewayDisconnect, WebSocketGateway } 
 import type { WebSocket } from 'ws';
 import { DomainError } from '#libs/kernel';
 import { ChangeNotifier } from '#libs/queue';
+import { SessionsService } from '../identity/sessions.service.js';
 import { EventClient } from './event-client.js';
 import { EVENT_CLOSE, EVENT_LIMITS } from './event-frames.js';
 import { OutboxReader } from './outbox.reader.js';
@@ -28,6 +29,7 @@ export class EventsGateway
     private readonly reader: OutboxReader,
     private readonly notifier: ChangeNotifier,
     private readonly authenticator: UpgradeAuthenticator,
+    private readonly sessions: SessionsService,
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
@@ -36,6 +38,7 @@ export class EventsGateway
     this.#timers = [
       setInterval(wake, EVENT_LIMITS.poll),
       setInterval(() => void this.heartbeat(), EVENT_LIMITS.heartbeat),
+      setInterval(() => void this.endRevoked(), EVENT_LIMITS.sessions),
     ];
   }
 
@@ -67,6 +70,23 @@ export class EventsGateway
       client.ping() ? this.#checkAccess(client, request) : client.terminate(),
     );
     await Promise.all(checks);
+  }
+
+  /** Ends the sockets whose session was ended: one question for all of them. Never rejects. */
+  async endRevoked(): Promise<void> {
+    const open = [...this.#clients.values()].flatMap(({ client, request }) => {
+      const principal = this.authenticator.principalOf(request);
+      const sessionId = principal && 'sessionId' in principal ? principal.sessionId : undefined;
+      return sessionId === undefined ? [] : [{ client, sessionId }];
+    });
+    if (open.length === 0) return;
+    try {
+      const alive = await this.sessions.alive(open.map(({ sessionId }) => sessionId));
+      for (const { client, sessionId } of open)
+        if (!alive.has(sessionId)) client.end(EVENT_CLOSE.unauthenticated, 'signed out');
+    } catch (err) {
+      this.#log.warn({ msg: 'sessions of event sockets not checked', err }); // the next look comes soon
+    }
   }
 
   #pumpAll(): void {

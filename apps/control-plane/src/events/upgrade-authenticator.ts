@@ -16,6 +16,8 @@ export class UpgradeAuthenticator {
       headers: request.headers,
       address: request.socket.remoteAddress ?? '',
       mutates: true,
+      // A console that was left open must not keep its session alive.
+      passive: true,
     });
     this.#principals.set(request, principal);
     return principal;

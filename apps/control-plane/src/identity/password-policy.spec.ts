@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import { assert, constantFrom, emailAddress, property, sample as sampleOf, string } from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { PASSWORD_LENGTH, passwordFault } from './password-policy.js';
 import { hashPassword, normalizePassword, verifyPassword } from './passwords.js';
@@ -48,20 +48,20 @@ describe('a password', () => {
   });
 
   it('of random letters of the least length will do nearly always', () => {
-    const letters = fc.string({
-      unit: fc.constantFrom(...'abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789'),
+    const letters = string({
+      unit: constantFrom(...'abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789'),
       minLength: PASSWORD_LENGTH.minimum + 4,
       maxLength: 64,
     });
-    const sample = fc.sample(letters, { numRuns: 500, seed: 7 }).filter((text) => new Set(text).size > 8);
+    const sample = sampleOf(letters, { numRuns: 500, seed: 7 }).filter((text) => new Set(text).size > 8);
     const refused = sample.filter((text) => passwordFault(text, EMAIL) !== undefined);
     expect(sample.length).toBeGreaterThan(400);
     expect(refused).toEqual([]);
   });
 
   it('never makes the policy throw', () => {
-    fc.assert(
-      fc.property(fc.string({ unit: 'grapheme', maxLength: 300 }), fc.emailAddress(), (password, email) => {
+    assert(
+      property(string({ unit: 'grapheme', maxLength: 300 }), emailAddress(), (password, email) => {
         const fault = passwordFault(password, email);
         expect(fault === undefined || fault.length > 10).toBe(true);
       }),

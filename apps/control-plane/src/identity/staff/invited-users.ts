@@ -1,0 +1,64 @@
+import { Injectable } from '@nestjs/common';
+import { Database, type Tx } from '#libs/database';
+import { Clock, Ids } from '#libs/kernel';
+import { MailOutbox } from '../../mail/mail-outbox.js';
+import type { Principal } from '../principal.js';
+import { type Invitation, MailedLinksService } from '../sign-in/mailed-links.service.js';
+import { normalizeEmail } from '../users.service.js';
+
+export interface NewPerson {
+  readonly email: string;
+  readonly name?: string | undefined;
+}
+
+export interface InvitationView {
+  /** by-link: hand the link over yourself, no mail goes out from here. */
+  readonly sent: 'by-mail' | 'by-link';
+  readonly url: string | null;
+}
+
+/** Users that somebody adds: new ones get a link by which they choose how they sign in. */
+@Injectable()
+export class InvitedUsers {
+  constructor(
+    private readonly database: Database,
+    private readonly links: MailedLinksService,
+    private readonly outbox: MailOutbox,
+    private readonly ids: Ids,
+    private readonly clock: Clock,
+  ) {}
+
+  /**
+   * The link for a person whom nobody knows yet; undefined for a user there is. Only an operator is ever shown a link, where
+   * no mail goes out: whoever opens it proves the address, so a tenant's owner must not see one. Throws MailNotConfigured.
+   */
+  async prepare(
+    principal: Principal,
+    person: NewPerson,
+    tenantId: string | null,
+    where: string,
+  ): Promise<Invitation | undefined> {
+    const email = normalizeEmail(person.email);
+    const known = await this.database.system((tx) => tx.user.count({ where: { email } }));
+    if (known > 0) return undefined;
+    if (principal.kind !== 'operator') this.outbox.assertAvailable();
+    return this.links.prepareInvitation(email, tenantId, where);
+  }
+
+  /** The user of the address, made when there is none; then they are invited. */
+  async ensure(tx: Tx, person: NewPerson, invitation: Invitation | undefined): Promise<{ id: string; made: boolean }> {
+    const [email, id] = [normalizeEmail(person.email), this.ids.next('user')];
+    const data = { id, email, name: person.name ?? null, createdAt: this.clock.now() };
+    const made = invitation !== undefined && (await tx.user.createMany({ data, skipDuplicates: true })).count === 1;
+    if (made) await this.links.invite(tx, id, invitation);
+    return { id: (await tx.user.findUniqueOrThrow({ where: { email }, select: { id: true } })).id, made };
+  }
+
+  /** Call after the commit. */
+  async announce(invitation: Invitation | undefined, made: boolean): Promise<InvitationView | null> {
+    if (!made || !invitation) return null;
+    if (this.outbox.unavailable !== undefined) return { sent: 'by-link', url: invitation.url };
+    await this.outbox.announce();
+    return { sent: 'by-mail', url: null };
+  }
+}
