@@ -705,7 +705,8 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO wirebot_s
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO wirebot_app, wirebot_system;
 
 -- What serving one tenant needs, and no more.
-GRANT SELECT, INSERT ON "tier_versions", "trust_transitions", "trust_signals" TO wirebot_app;
+GRANT SELECT, INSERT ON "tier_versions", "trust_transitions" TO wirebot_app;
+GRANT SELECT, INSERT, DELETE ON "trust_signals" TO wirebot_app;
 GRANT SELECT, INSERT, UPDATE ON "audit_heads", "invitations", "shared_secret_issuers" TO wirebot_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON "workspace_roles", "webhook_endpoints", "webhook_deliveries" TO wirebot_app;
 GRANT SELECT ON "member_exports", "tenant_staff", "usage_records", "usage_days", "quota_counters" TO wirebot_app;

@@ -8,7 +8,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { ControlPlaneConfig } from '#libs/config';
 import { Database } from '#libs/database';
 import { Clock, Ids, ManualClock, SortableIds } from '#libs/kernel';
-import { ChangeNotifier, type Coordination, Counters, createCoordination } from '#libs/queue';
+import { ChangeNotifier, type Coordination, Counters, createCoordination, WakeQueue } from '#libs/queue';
 import { createLogger } from '#libs/telemetry';
 import { AuditLog } from '../audit/audit-log.js';
 import { CoordinationHandle } from '../core.module.js';
@@ -75,6 +75,7 @@ export async function startTestApp(
     { provide: CoordinationHandle, useValue: coordination },
     { provide: Counters, useValue: coordination.counters },
     { provide: ChangeNotifier, useValue: coordination.notifier },
+    { provide: WakeQueue, useValue: coordination.wakes },
     ...secretsProviders,
     AuditLog,
     Outbox,

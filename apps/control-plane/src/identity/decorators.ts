@@ -41,6 +41,15 @@ export const CurrentUser = createParamDecorator((_: undefined, context: Executio
   return principal;
 });
 
+/** The member of a `/v1/me` route. */
+export const CurrentMember = createParamDecorator(
+  (_: undefined, context: ExecutionContext): Extract<Principal, { kind: 'member' }> => {
+    const principal = principalOf(context);
+    if (principal.kind !== 'member') throw new SessionRequired();
+    return principal;
+  },
+);
+
 /** The id of the tenant this call acts for; throws TenantRequired for an operator that is bound to none. */
 export const CurrentTenant = createParamDecorator((_: undefined, context: ExecutionContext): string => {
   const principal = principalOf(context);

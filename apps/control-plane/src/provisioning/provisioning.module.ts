@@ -9,6 +9,7 @@ import { OperationsModule } from '../operations/operations.module.js';
 import { RouteFeedController } from '../routing/route-feed.controller.js';
 import { RouteFeedService } from '../routing/route-feed.service.js';
 import { RoutePublisher } from '../routing/route-publisher.js';
+import { GatewaySecretReader } from '../secrets/gateway-secret.reader.js';
 import { ProviderKeyReader } from '../secrets/provider-key.reader.js';
 import { TenantErasureModule } from '../tenants/tenant-erasure.module.js';
 import { AgentMover } from './agent-mover.js';
@@ -44,6 +45,7 @@ import { WakerModule } from './waker.module.js';
     RoutePublisher,
     RouteFeedService,
     ProviderKeyReader,
+    GatewaySecretReader,
     GatewaysService,
   ],
   exports: [WakerModule],
