@@ -7,6 +7,8 @@ import { EventsModule } from './events/events.module.js';
 import { HealthModule } from './health/health.module.js';
 import { HttpEdgeModule } from './http/http-edge.module.js';
 import { IdentityModule } from './identity/identity.module.js';
+import { OidcModule } from './identity/oidc/oidc.module.js';
+import { PasskeysModule } from './identity/passkeys/passkeys.module.js';
 import { StaffModule } from './identity/staff/staff.module.js';
 import { MailWorkerModule } from './mail/mail.module.js';
 import { MembersModule } from './members/members.module.js';
@@ -23,6 +25,8 @@ import { WebhooksModule } from './webhooks/webhooks.module.js';
     CoreModule,
     HttpEdgeModule,
     IdentityModule,
+    OidcModule,
+    PasskeysModule,
     StaffModule,
     MailWorkerModule,
     TenantsModule,

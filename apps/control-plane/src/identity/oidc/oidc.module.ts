@@ -1,4 +1,5 @@
 import { Module, type OnModuleInit } from '@nestjs/common';
+import { MailModule } from '../../mail/mail.module.js';
 import { IdentityModule } from '../identity.module.js';
 import { SignInMethods } from '../sign-in/sign-in-methods.js';
 import { AccountsService } from './accounts.service.js';
@@ -18,7 +19,7 @@ import { WaysToSignIn } from './ways-to-sign-in.js';
 
 /** Signing in to the consoles with an account elsewhere. */
 @Module({
-  imports: [IdentityModule],
+  imports: [IdentityModule, MailModule],
   controllers: [OidcController, IdentitiesController, ProvidersController],
   providers: [
     AccountsService,

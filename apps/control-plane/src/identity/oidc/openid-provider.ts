@@ -54,14 +54,15 @@ export class OpenIdProvider extends IdentitySource {
 
   async authorizeUrl(provider: ProviderClient, callback: string, proof: RoundTripProof): Promise<URL> {
     const config = await this.#configuration(provider);
-    return buildAuthorizationUrl(config, {
+    const parameters = {
       redirect_uri: callback,
       scope: 'openid email profile',
       state: proof.state,
       nonce: proof.nonce,
       code_challenge: await calculatePKCECodeChallenge(proof.codeVerifier),
       code_challenge_method: 'S256',
-    });
+    };
+    return verified(provider, async () => buildAuthorizationUrl(config, parameters));
   }
 
   async identify(provider: ProviderClient, callback: URL, proof: RoundTripProof): Promise<ProvedIdentity> {

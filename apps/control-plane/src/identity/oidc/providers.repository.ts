@@ -9,7 +9,9 @@ export class ProvidersRepository {
   constructor(private readonly database: Database) {}
 
   list(where: { readonly enabled?: boolean } = {}): Promise<ProviderRow[]> {
-    return this.database.system((tx) => tx.identityProvider.findMany({ where, orderBy: { id: 'asc' } }));
+    return this.database.system((tx) =>
+      tx.identityProvider.findMany({ where, orderBy: [{ createdAt: 'asc' }, { id: 'asc' }] }),
+    );
   }
 
   async findEnabled(key: string): Promise<ProviderRow | undefined> {
