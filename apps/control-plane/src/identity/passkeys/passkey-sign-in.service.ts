@@ -1,6 +1,5 @@
 import { Injectable } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
-import { Database } from '#libs/database';
 import { Clock } from '#libs/kernel';
 import {
   type AuthenticationResponseJSON,
@@ -9,11 +8,11 @@ import {
   type VerifiedAuthenticationResponse,
   verifyAuthenticationResponse,
 } from '@simplewebauthn/server';
-import { AuditLog } from '../../audit/audit-log.js';
 import { SignInFlow, type SignInOutcome } from '../sign-in/sign-in-flow.js';
 import { CHALLENGE_SECONDS, Challenges } from './challenges.js';
+import { CloneRefusals } from './clone-refusals.js';
 import { PasskeyCloned, PasskeyRefused, PasskeyUnknown } from './passkeys.errors.js';
-import { type PasskeyRow, PasskeysRepository, publicIdOf } from './passkeys.repository.js';
+import { type PasskeyRow, PasskeysRepository } from './passkeys.repository.js';
 import { ConsoleRelyingParty } from './relying-party.js';
 
 /** Credential ids have up to 1,023 bytes, in base64url. */
@@ -97,19 +96,4 @@ export class PasskeySignInService {
 function userHandleOf(credential: Record<string, unknown>): string | undefined {
   const { userHandle } = (credential['response'] ?? {}) as Record<string, unknown>;
   return typeof userHandle === 'string' ? Buffer.from(userHandle, 'base64url').toString() : undefined;
-}
-
-/** Leaves a line about a passkey that seems to have been copied. It stays: its owner decides, and still holds the key. */
-@Injectable()
-export class CloneRefusals {
-  constructor(
-    private readonly database: Database,
-    private readonly audit: AuditLog,
-  ) {}
-
-  async record({ credentialId, userId, counter }: PasskeyRow, given: number): Promise<void> {
-    const line = { tenantId: null, actor: 'system:sign-in', action: 'passkey.refuse', resource: 'passkey' };
-    const data = { userId, reason: 'counter', stored: Number(counter), given };
-    await this.database.system((tx) => this.audit.record(tx, { ...line, resourceId: publicIdOf(credentialId), data }));
-  }
 }

@@ -1,5 +1,7 @@
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 
+let machines = 0;
+
 export interface Answer {
   readonly status: number;
   readonly location: string | undefined;
@@ -14,6 +16,9 @@ export class TestBrowser {
   readonly cookies = new Map<string, Map<string, string>>();
   /** Origins that are served elsewhere, as a name service would have it. */
   readonly aliases = new Map<string, string>();
+
+  /** Its own, so that limits meet only who they are meant for. */
+  readonly #address = `10.1.${(machines += 1) >> 8}.${machines & 255}`;
 
   constructor(
     private readonly app: NestFastifyApplication,
@@ -50,6 +55,7 @@ export class TestBrowser {
     const answer = await this.app.inject({
       method,
       url,
+      remoteAddress: this.#address,
       headers: { host, ...this.#cookieHeader(host), ...(method === 'GET' ? {} : { origin: this.home }), ...headers },
       ...(payload ? { payload } : {}),
     });
