@@ -159,7 +159,7 @@ describe('adding a passkey', () => {
 });
 
 describe('signing in with a passkey', () => {
-  beforeEach(async () => void expect((await register()).status).toBe(201));
+  beforeEach(async () => void (await register()));
 
   it('needs no name and no second factor, and tells nothing about users', async () => {
     await test.database.query(
