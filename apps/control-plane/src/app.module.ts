@@ -17,7 +17,9 @@ import { SecretsModule } from './secrets/secrets.module.js';
 import { TenantsModule } from './tenants/tenants.module.js';
 import { TokensModule } from './tokens/tokens.module.js';
 import { TrustChangesModule } from './trust/trust-changes.module.js';
+import { WorkspacesModule } from './workspaces/workspaces.module.js';
 import { WebhooksModule } from './webhooks/webhooks.module.js';
+import { UsageModule } from './usage/usage.module.js';
 
 /** Everything; `WIREBOT_ROLES` decides which parts of it work in this process. */
 @Module({
@@ -39,7 +41,9 @@ import { WebhooksModule } from './webhooks/webhooks.module.js';
     EventsModule,
     AdminModule,
     AuditModule,
+    WorkspacesModule,
     WebhooksModule,
+    UsageModule,
     HealthModule,
   ],
 })

@@ -332,9 +332,10 @@ describe("an operator's keys", () => {
     const made = (await call('POST', '/v1/admin/keys', operator, body)).json<IssuedKey>();
     expect(made).toMatchObject({ tenantId: null, defaultTenantId: tenantId, key: expect.stringMatching(/^wbo_/) });
     const ids: string[] = [];
-    for (let cursor: string | null = ''; cursor !== null; ) {
-      const url = `/v1/admin/keys?limit=200${cursor && `&cursor=${cursor}`}`;
-      const page = (await call('GET', url, operator)).json<{ items: { id: string }[]; nextCursor: string | null }>();
+    type Answer = { items: { id: string }[]; nextCursor: string | null };
+    for (let cursor: string | null = ''; cursor !== null;) {
+      const url: string = `/v1/admin/keys?limit=200${cursor && `&cursor=${cursor}`}`;
+      const page: Answer = (await call('GET', url, operator)).json<Answer>();
       ids.push(...page.items.map(({ id }) => id));
       cursor = page.nextCursor;
     }

@@ -130,6 +130,10 @@ export async function startTestApp(
         [workspaceId, tenantId, memberId],
       );
       await database.query(
+        `INSERT INTO workspace_roles (workspace_id, member_id, tenant_id, role) VALUES ($1, $2, $3, 'owner')`,
+        [workspaceId, memberId, tenantId],
+      );
+      await database.query(
         `INSERT INTO agents (id, tenant_id, workspace_id, member_id, desired_kind, phase, updated_at) VALUES ($1, $2, $3, $4, 'shared', 'ready', now())`,
         [agentId, tenantId, workspaceId, memberId],
       );

@@ -24,6 +24,8 @@ export interface NewApiKey {
   readonly expiresAt?: Date;
   /** Operators only: the tenant that tenant routes act on. */
   readonly defaultTenantId?: string;
+  /** Who made it, as the audit log names people. */
+  readonly createdBy?: string;
 }
 
 /** A key's row with the state of its tenant. */
@@ -65,9 +67,9 @@ export class ApiKeysService {
     if (input.scopes.length === 0 || input.scopes.some((scope) => !SCOPE_PATTERN.test(scope))) throw new ScopeInvalid();
     const id = this.ids.next('apiKey');
     const { key, prefix, secretHash } = mintKey(input.tenantId === null ? 'operator' : 'tenant');
-    const { tenantId, name, scopes, expiresAt = null } = input;
+    const { tenantId, name, scopes, expiresAt = null, createdBy = null } = input;
     const defaultTenantId = tenantId === null ? (input.defaultTenantId ?? null) : null;
-    const data = { id, tenantId, prefix, secretHash, scopes: [...scopes], name, expiresAt, defaultTenantId };
+    const data = { id, tenantId, prefix, secretHash, scopes: [...scopes], name, expiresAt, defaultTenantId, createdBy };
     await this.database.system((tx) => tx.apiKey.create({ data, select: { id: true } }));
     return { id, key };
   }

@@ -6,6 +6,7 @@ import { GatewayRuntime } from '#libs/runtimes/core';
 import { OperationsRepository } from '../operations/operations.repository.js';
 import { RoutePublisher } from '../routing/route-publisher.js';
 import { GatewayCredentials } from '../secrets/gateway-credentials.js';
+import { eraseFromWorkspaces } from '../workspaces/workspace-erasure.js';
 import { AgentMover } from './agent-mover.js';
 import { type Outcome, again, settled, waitFor } from './outcome.js';
 import { type AgentRecord, ResourcesRepository } from './resources.repository.js';
@@ -102,6 +103,8 @@ export class AgentRetirement {
 
   /** What remains of the person is a line without a name; the tenant's external id becomes free again. */
   async #anonymise(tx: Tx, agent: AgentRecord): Promise<void> {
+    const { tenantId, memberId, workspaceId, member } = agent;
+    await eraseFromWorkspaces(tx, { tenantId, memberId, workspaceId, email: member.email });
     const externalId = `erased:${agent.memberId}:${this.clock.now().getTime()}`;
     await tx.member.update({
       where: { id: agent.memberId },

@@ -1,6 +1,6 @@
 import { Module } from '@nestjs/common';
 import { TrustModule } from '../trust/trust.module.js';
-import { WorkspacesModule } from '../workspaces/workspaces.module.js';
+import { WorkspaceAccessModule } from '../workspaces/workspace-access.module.js';
 import { JwksController } from './jwks.controller.js';
 import { MembersReader } from './members.reader.js';
 import { RevocationsRepository } from './revocations.repository.js';
@@ -22,7 +22,7 @@ import { TokensService } from './tokens.service.js';
  * and Counters (of the Coordination). Revocations and new keys are announced on the notifier's channel `routes`.
  */
 @Module({
-  imports: [TrustModule, WorkspacesModule],
+  imports: [TrustModule, WorkspaceAccessModule],
   controllers: [TokensController, JwksController, SignInController, SigningKeysController],
   providers: [
     MembersReader,
