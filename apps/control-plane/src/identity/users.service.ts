@@ -40,6 +40,12 @@ export class UsersService {
     return this.database.system((tx) => tx.user.count());
   }
 
+  /** The id of whoever has this address. */
+  async idOf(email: string): Promise<string | undefined> {
+    const where = { email: normalizeEmail(email) };
+    return (await this.database.system((tx) => tx.user.findUnique({ where, select: { id: true } })))?.id;
+  }
+
   /** The user when the password is right and the account enabled; takes as long when there is no such user. */
   async verify(email: string, password: string): Promise<UserView | undefined> {
     const user = await this.database.system((tx) => tx.user.findUnique({ where: { email: normalizeEmail(email) } }));

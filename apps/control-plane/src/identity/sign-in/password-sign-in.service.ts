@@ -31,8 +31,9 @@ export class PasswordSignInService {
 
   async #count(email: string, request: FastifyRequest): Promise<void> {
     await this.limits.consume('address', request.ip);
+    const about = () => this.users.idOf(email);
     const device = this.devices.known(request.headers, email);
-    await this.limits.consume('pair', `${email} ${device ?? request.ip}`);
-    if (device === undefined) await this.limits.consume('email', email);
+    await this.limits.consume('pair', `${email} ${device ?? request.ip}`, about);
+    if (device === undefined) await this.limits.consume('email', email, about);
   }
 }

@@ -45,6 +45,9 @@ export const SIGN_IN_LIMITS = {
   ],
 } as const satisfies Record<string, readonly Limit[]>;
 
+/** The user a limit is about, looked up only when it is reached. */
+type About = () => Promise<string | undefined>;
+
 export type LimitName = keyof typeof SIGN_IN_LIMITS;
 
 /** Counts tries across all processes. Without counters nobody gets through: guessing must never be free. */
@@ -56,11 +59,11 @@ export class SignInLimits {
     private readonly audit: AuditLog,
   ) {}
 
-  /** Counts a try; throws TooManyAttempts. The first refusal of a window leaves an audit line about `userId`. */
-  async consume(name: LimitName, of: string, userId?: string): Promise<void> {
+  /** Counts a try; throws TooManyAttempts. The first refusal of a window leaves an audit line about the user. */
+  async consume(name: LimitName, of: string, about: string | About = async () => undefined): Promise<void> {
     const wait = await this.#count(name, of);
     if (wait === undefined) return;
-    await this.#tell(name, of, wait, userId);
+    await this.#tell(name, of, wait, about);
     throw new TooManyAttempts(wait.resetSeconds);
   }
 
@@ -78,9 +81,10 @@ export class SignInLimits {
     return refused;
   }
 
-  async #tell(name: LimitName, of: string, limit: Limit, userId = 'unknown'): Promise<void> {
+  async #tell(name: LimitName, of: string, limit: Limit, about: string | About): Promise<void> {
     const first = await this.counters.consume(`told:${keyOf(name, of)}`, 1, limit.seconds);
     if (!first.allowed) return;
+    const userId = (typeof about === 'string' ? about : await about()) ?? 'unknown';
     const line = { tenantId: null, actor: 'system:sign-in', action: 'sign-in.lock', resource: 'user' };
     const data = { limit: name, tries: limit.tries, seconds: limit.seconds };
     await this.database.system((tx) => this.audit.record(tx, { ...line, resourceId: userId, data }));
