@@ -1,40 +1,18 @@
-import type {
-  AgentRoute,
-  MemberClaims,
-  QuotaAnswer,
-  QuotaCall,
-  RouteFrame,
-  SealedProviderKey,
-  TenantRoute,
-  TrustSignalReport,
-  UsageBatch,
-  UsageRecordReport,
-} from '#libs/contracts';
+import type { AgentRoute, MemberClaims, Revocation, RouteFrame, SealedProviderKey, TenantRoute } from '#libs/contracts';
 import { generateSigningKey, signMemberToken, type SigningKey } from '#libs/tokens';
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createLogger } from '#libs/telemetry';
 import { WebSocketServer } from 'ws';
 import { readConfig } from '../src/proxy.config.js';
 import { ProxyProcess } from '../src/proxy.process.js';
+import { closed, FakeControlPlane, listening } from './control-plane.fixture.js';
 
 export const ISSUER = 'http://control-plane.test';
 export const id = (prefix: string, name: string) => `${prefix}_${name.padEnd(26, '0').slice(0, 26)}`;
-
-const listening = async (server: Server): Promise<number> => {
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return (server.address() as AddressInfo).port;
-};
-
-const closed = (server: Server): Promise<void> =>
-  new Promise((resolve) => {
-    server.close(() => resolve());
-    server.closeAllConnections();
-  });
 
 /** A gateway that tells what arrived. `/echo`, `/sse` (a chunk per 100 ms), `/slow`, sockets that echo. */
 export class FakeGateway {
@@ -110,103 +88,6 @@ export class FakeGateway {
   }
 }
 
-/** What a control plane without any limit answers. */
-export const grantAll = (call: QuotaCall): QuotaAnswer => ({
-  validSeconds: 300,
-  gone: [],
-  grants: call.asks.map(({ leaseId, granted, need, ahead }) => ({
-    leaseId,
-    status: 'granted',
-    granted: {
-      tokens: granted.tokens + need.tokens + ahead.tokens,
-      micros: granted.micros + need.micros + ahead.micros,
-    },
-    scarce: false,
-    refusal: null,
-    limitedBy: null,
-  })),
-});
-
-/** The control plane's internal endpoints. */
-export class FakeControlPlane {
-  /** Everything that was reported, repeats included. */
-  readonly records: UsageRecordReport[] = [];
-  readonly signals: TrustSignalReport[] = [];
-  readonly leaseCalls: QuotaCall[] = [];
-  /** The status that reports are refused with. */
-  refuseReports: number | undefined;
-  leases: (call: QuotaCall) => QuotaAnswer | undefined = grantAll;
-  readonly feeds = new Set<ServerResponse>();
-  connects = 0;
-  credentials: (string | undefined)[] = [];
-  exchange: (body: { tenantId: string; code: string }) => { status: number; body: unknown } = () => ({
-    status: 401,
-    body: { code: 'sign-in-code-invalid' },
-  });
-  #server: Server = this.#create();
-  port = 0;
-
-  constructor(private readonly snapshot: () => RouteFrame) {}
-
-  get url(): string {
-    return `http://127.0.0.1:${this.port}`;
-  }
-
-  async start(): Promise<this> {
-    this.port = await listening(this.#server);
-    return this;
-  }
-
-  async stop(): Promise<void> {
-    if (this.#server.listening) await closed(this.#server);
-  }
-
-  async restart(port: number): Promise<void> {
-    this.#server = this.#create();
-    await new Promise<void>((resolve) => this.#server.listen(port, '127.0.0.1', resolve));
-  }
-
-  send(frame: unknown): void {
-    for (const feed of this.feeds) feed.write(`${typeof frame === 'string' ? frame : JSON.stringify(frame)}\n`);
-  }
-
-  #answer(url: string, body: unknown): { status: number; body: unknown } {
-    if (url === '/internal/usage') {
-      if (this.refuseReports) return { status: this.refuseReports, body: { code: 'scripted' } };
-      const { records, signals } = body as UsageBatch;
-      this.records.push(...records);
-      this.signals.push(...signals);
-      return { status: 200, body: { accepted: records.length, known: 0 } };
-    }
-    if (url === '/internal/quota/leases') {
-      this.leaseCalls.push(body as QuotaCall);
-      const answer = this.leases(body as QuotaCall);
-      return answer ? { status: 200, body: answer } : { status: 503, body: {} };
-    }
-    return this.exchange(body as { tenantId: string; code: string });
-  }
-
-  #create(): Server {
-    return createServer((req, res) => {
-      this.credentials.push(req.headers.authorization);
-      if (req.headers.authorization !== 'Bearer proxy-secret') return void res.writeHead(401).end();
-      if (req.url === '/internal/routes') {
-        this.connects += 1;
-        this.feeds.add(res);
-        res.on('close', () => this.feeds.delete(res));
-        res.writeHead(200, { 'content-type': 'application/x-ndjson' });
-        return void res.write(`${JSON.stringify(this.snapshot())}\n`);
-      }
-      let text = '';
-      req.on('data', (chunk) => (text += chunk));
-      req.on('end', () => {
-        const { status, body } = this.#answer(req.url ?? '', JSON.parse(text));
-        res.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
-      });
-    });
-  }
-}
-
 export const credentialOf = (agentId: string) =>
   `wbk_${agentId}_${createHash('sha256').update(`secret of ${agentId}`).digest('base64url')}`;
 
@@ -246,6 +127,7 @@ export class Stack {
   readonly control: FakeControlPlane;
   tenants: TenantRoute[] = [];
   agents: AgentRoute[] = [];
+  revocations: Revocation[] = [];
   providerKeys: SealedProviderKey[] = [];
   epoch = 'epoch-1';
   version = 1;
@@ -269,10 +151,25 @@ export class Stack {
   }
 
   snapshot(): Extract<RouteFrame, { type: 'snapshot' }> {
-    const { epoch, version, tenants, agents, providerKeys } = this;
-    const keys = [this.key.publicJwk as Record<string, unknown>];
-    const others = { revocations: [], providerKeys };
-    return { type: 'snapshot', epoch, version, issuer: ISSUER, jwks: { keys }, tenants, agents, ...others };
+    const { epoch, version, tenants, agents, providerKeys, revocations } = this;
+    const rest = { jwks: this.jwks(), tenants, agents, revocations, providerKeys };
+    return { type: 'snapshot', epoch, version, issuer: ISSUER, ...rest };
+  }
+
+  jwks(): { keys: Record<string, unknown>[] } {
+    return { keys: [this.key.publicJwk as Record<string, unknown>] };
+  }
+
+  /** Tells the proxy of a change, as the feed does. */
+  change(over: Partial<Extract<RouteFrame, { type: 'delta' }>>): void {
+    const from = this.version;
+    this.version += 1;
+    this.control.send({ type: 'delta', from, version: this.version, ...over });
+  }
+
+  revoke(...revocations: Revocation[]): void {
+    this.revocations = [...this.revocations, ...revocations];
+    this.change({ revocations: this.revocations });
   }
 
   async start(environment: Record<string, string> = {}): Promise<this> {

@@ -53,6 +53,8 @@ export class ControlPlaneConfig {
   readonly sharedCellSize: number;
   /** Requests per API key and minute. */
   readonly requestsPerMinute: number;
+  /** How long single model calls are kept; the sums of days stay. */
+  readonly usageDays: number;
   /** How long a key signs member tokens before the next one takes over. */
   readonly signingKeyDays: number;
   /** Outgoing webhooks may reach private addresses and plain http: for installations whose receivers are inside. */
@@ -96,6 +98,7 @@ export class ControlPlaneConfig {
     this.gatewayStartSeconds = env.integer('WIREBOT_GATEWAY_START_SECONDS', { min: 1, max: 3_600 }, 60);
     this.sharedCellSize = env.integer('WIREBOT_AGENTS_PER_GATEWAY', { min: 1, max: 1_000 }, 50);
     this.requestsPerMinute = env.integer('WIREBOT_REQUESTS_PER_MINUTE', { min: 1, max: 1_000_000 }, 600);
+    this.usageDays = env.integer('WIREBOT_USAGE_DAYS', { min: 1, max: 3_650 }, 400);
     this.tenantEraseAfterDays = env.integer('WIREBOT_TENANT_ERASE_AFTER_DAYS', { min: 0, max: 3_650 }, 30);
     this.signingKeyDays = env.integer('WIREBOT_SIGNING_KEY_DAYS', { min: 1, max: 365 }, 30);
     this.webhooksAllowPrivate = env.oneOf('WIREBOT_WEBHOOKS_ALLOW_PRIVATE', ['true', 'false'], 'false') === 'true';

@@ -130,3 +130,65 @@ export interface QuotaAnswer {
   /** Of the renewed: those that were given back to the counters already. */
   readonly gone: readonly string[];
 }
+
+/** Sums over calls. */
+export interface UsageSums {
+  readonly calls: number;
+  /** Distinct tasks: what members asked for. */
+  readonly messages: number;
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  readonly cachedTokens: number;
+  /** Millionths of a US dollar. Calls in `unpricedCalls` are not in it. */
+  readonly costMicros: number;
+  readonly unpricedCalls: number;
+  readonly estimatedCalls: number;
+}
+
+export const USAGE_GROUPS = ['day', 'member', 'workspace', 'tier', 'model'] as const;
+export type UsageGroupBy = (typeof USAGE_GROUPS)[number];
+
+export interface UsageGroupView extends UsageSums {
+  /** The day, the id of member or workspace, the tier's key, or `provider/model`. */
+  readonly key: string;
+  /** The member's `externalId`, or the workspace's name; null otherwise. */
+  readonly name: string | null;
+}
+
+/** `GET /v1/usage`: days are UTC and both included. */
+export interface UsageView {
+  readonly from: string;
+  readonly to: string;
+  readonly groupBy: UsageGroupBy | 'tenant';
+  readonly totals: UsageSums;
+  readonly items: readonly UsageGroupView[];
+  readonly nextCursor: string | null;
+}
+
+export interface QuotaUnitView {
+  /** Null: no limit. */
+  readonly limit: number | null;
+  readonly used: number;
+  /** Set aside for calls in flight and those that may come next. */
+  readonly reserved: number;
+  readonly remaining: number | null;
+}
+
+/** What may still be used today. */
+export interface QuotaTodayView {
+  readonly day: string;
+  readonly resetsAt: string;
+  readonly messages: number;
+  readonly tokens: QuotaUnitView;
+  readonly costMicros: QuotaUnitView;
+}
+
+/** `GET /v1/members/{externalId}/usage` and `GET /v1/me/usage`. */
+export interface MemberUsageView {
+  readonly member: { readonly id: string; readonly externalId: string; readonly tier: string };
+  readonly today: QuotaTodayView;
+  readonly from: string;
+  readonly to: string;
+  readonly totals: UsageSums;
+  readonly days: readonly UsageGroupView[];
+}

@@ -706,6 +706,8 @@ GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO wirebot_app, wirebot_system;
 
 -- What serving one tenant needs, and no more.
 GRANT SELECT, INSERT ON "tier_versions", "trust_transitions" TO wirebot_app;
+-- A tier's resources are those of its members' own gateways; everything else about gateways is the reconciler's.
+GRANT UPDATE ("resources", "generation", "due_at", "updated_at") ON "gateways" TO wirebot_app;
 GRANT SELECT, INSERT, DELETE ON "trust_signals" TO wirebot_app;
 GRANT SELECT, INSERT, UPDATE ON "audit_heads", "invitations", "shared_secret_issuers" TO wirebot_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON "workspace_roles", "webhook_endpoints", "webhook_deliveries" TO wirebot_app;

@@ -83,7 +83,15 @@ function record(
   const { tenantId, memberId, workspaceId, agentId, tierKey } = agent;
   return {
     id,
-    ...{ tenantId, memberId, workspaceId, agentId, tierKey, taskId, provider, model, keyOwner },
+    tenantId,
+    memberId,
+    workspaceId,
+    agentId,
+    tierKey,
+    taskId,
+    provider,
+    model,
+    keyOwner,
     inputTokens: allInput(counts),
     outputTokens: counts.output,
     cachedTokens: counts.cacheRead,
