@@ -5,6 +5,7 @@ import { Database, type Prisma } from '#libs/database';
 import { Clock } from '#libs/kernel';
 import { compileTrustProfile, type TierLimits } from '#libs/trust';
 import { GatewayCredentials } from '../secrets/gateway-credentials.js';
+import { GatewaySecretReader, type SecretsHolder } from '../secrets/gateway-secret.reader.js';
 import { ceilingFrom } from '../trust/ceilings.js';
 
 /** Longest answer of a model call, in tokens. */
@@ -26,10 +27,11 @@ export class ConfigCompiler {
     private readonly config: ControlPlaneConfig,
     private readonly credentials: GatewayCredentials,
     private readonly clock: Clock,
+    private readonly stored: GatewaySecretReader,
   ) {}
 
   async compile(gatewayId: string, fence: bigint, brokerUrl: string): Promise<CompiledConfig> {
-    return this.database.system(async (tx) => {
+    const { config, agents } = await this.database.system(async (tx) => {
       const gateway = await tx.gateway.findUniqueOrThrow({ where: { id: gatewayId } });
       const agents = await tx.agent.findMany({
         where: { attachedTo: gatewayId },
@@ -52,22 +54,24 @@ export class ConfigCompiler {
           brokerUrl,
           agents: agents.map((agent) => this.#agent(agent, tiers, gateway.kind)),
         },
-        secrets: this.#secretsOf(gatewayId, agents),
+        agents,
       };
     });
+    return { config, secrets: await this.#secretsOf(gatewayId, agents) };
   }
 
   /** The files of the gateway's secrets directory as the rows say now. */
   async secrets(gatewayId: string): Promise<Record<string, string>> {
     const agents = await this.database.system((tx) =>
-      tx.agent.findMany({ where: { attachedTo: gatewayId }, select: { id: true } }),
+      tx.agent.findMany({ where: { attachedTo: gatewayId }, select: { id: true, tenantId: true, memberId: true } }),
     );
     return this.#secretsOf(gatewayId, agents);
   }
 
-  #secretsOf(gatewayId: string, agents: readonly { id: string }[]): Record<string, string> {
+  async #secretsOf(gatewayId: string, agents: readonly SecretsHolder[]): Promise<Record<string, string>> {
     const brokers = agents.map((agent) => [`agents/${agent.id}`, this.credentials.broker(agent.id)] as const);
-    return { control: this.credentials.control(gatewayId), ...Object.fromEntries(brokers) };
+    const own = { control: this.credentials.control(gatewayId), ...Object.fromEntries(brokers) };
+    return { ...(await this.stored.files(agents)), ...own };
   }
 
   #agent(agent: AttachedAgent, tiers: readonly TierRow[], kind: string): AgentConfig {

@@ -1,11 +1,13 @@
 import { Module } from '@nestjs/common';
 import { BrokerSealer } from './broker-sealer.js';
+import { RotationModule } from './rotation/rotation.module.js';
 import { SecretsController } from './secrets.controller.js';
 import { SecretsRepository } from './secrets.repository.js';
 import { SecretsService } from './secrets.service.js';
 
 /** Tenants' write-only secrets. The vault below it is global (core.module.ts). */
 @Module({
+  imports: [RotationModule],
   controllers: [SecretsController],
   providers: [SecretsService, SecretsRepository, BrokerSealer],
 })
