@@ -32,6 +32,10 @@ export const PROBLEMS = {
     'This sign-in link has expired or was used already. Ask the membership site for a new one.',
   ],
   'sign-in-unavailable': ['unavailable', 'Signing in is not possible right now. Try again in a few seconds.'],
+  'token-exchange-unavailable': [
+    'unavailable',
+    'The token of your membership site cannot be checked right now. Try again in a few seconds.',
+  ],
   'origin-mismatch': [
     'forbidden',
     'This request came from a page of another site. Open the chat page on its own address.',

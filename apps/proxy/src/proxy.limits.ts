@@ -20,6 +20,8 @@ export const LIMITS = {
   openProviderKeys: 1_000,
   /** Verified tokens remembered. */
   tokenCache: 10_000,
+  /** Tokens of membership sites that are being exchanged at once. */
+  tokenExchanges: 64,
   /** Bytes of a model call's body that are looked into before it is passed on. */
   readBody: 1024 * 1024,
   /** One file of the usage journal. */
@@ -46,6 +48,10 @@ export const TIMES = {
   /** A model's answer must begin by then: without streaming it begins when it is complete. */
   modelHeaders: 600_000,
   signIn: 10_000,
+  signOut: 3_000,
+  tokenExchange: 5_000,
+  /** A refused token of a membership site is not asked about again for this long. */
+  refusalKept: 5_000,
   /** An opened provider key is forgotten after this long and opened again when it is needed. */
   openProviderKey: 300_000,
   upstreamIdle: 60_000,

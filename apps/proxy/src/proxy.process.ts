@@ -1,3 +1,4 @@
+import type { MemberClaims } from '#libs/contracts';
 import { RouteFeedClient, type RouteLog, RouteStore, RouteTable } from '#libs/routing';
 import { readFile } from 'node:fs/promises';
 import type { Server } from 'node:http';
@@ -11,10 +12,16 @@ import { UsageClient } from './broker/usage/usage.client.js';
 import { AgentAccess } from './edge/agent-access.js';
 import { ChatPage } from './edge/chat-page.js';
 import { type EdgeParts, EdgeRequests } from './edge/edge.requests.js';
+import { ControlPlaneCalls } from './edge/control-plane.calls.js';
 import { EdgeUpgrades } from './edge/edge.upgrades.js';
+import { LiveConnections } from './edge/live-connections.js';
 import { OwnRoutes } from './edge/own.routes.js';
 import { SignInClient } from './edge/sign-in.client.js';
 import { SignInRoutes } from './edge/sign-in.routes.js';
+import { SignOuts } from './edge/sign-outs.js';
+import { SignedOut } from './edge/signed-out.js';
+import { SiteTokenClient } from './edge/site-token.client.js';
+import { SiteTokens } from './edge/site-tokens.js';
 import { TokenGate } from './edge/token-gate.js';
 import { closeListener, createListener, listen } from './http/listener.js';
 import { UpstreamPools } from './http/upstream-pools.js';
@@ -30,6 +37,9 @@ export class ProxyProcess {
   readonly #metrics = new ProxyMetrics();
   readonly #pools = new UpstreamPools();
   readonly #signals = new SignalCounts();
+  readonly #signedOut = new SignedOut();
+  readonly #gate = new TokenGate(this.#table, undefined, undefined, this.#signedOut);
+  readonly #live = new LiveConnections(this.#gate, this.#table);
   readonly #stop = new AbortController();
   readonly #store: RouteStore;
   readonly #feed: RouteFeedClient;
@@ -49,10 +59,13 @@ export class ProxyProcess {
     const credential = async () => (await readFile(config.credentialPath, 'utf8')).trim();
     const routeLog: RouteLog = (level, event, fields) => log[level](fields ?? {}, event);
     this.#store = new RouteStore(config.routesPath, routeLog);
-    const onChange = () => this.#store.save(() => table.snapshot());
+    const onChange = () => {
+      this.#store.save(() => table.snapshot());
+      this.#live.review();
+    };
     this.#feed = new RouteFeedClient({ url: config.controlPlaneUrl, credential, table, onChange, log: routeLog });
     this.#own = new OwnRoutes(table, this.#metrics, () => this.#feed.connected);
-    const parts = this.#edgeParts(new SignInClient(config.controlPlaneUrl, credential));
+    const parts = this.#edgeParts(new ControlPlaneCalls(config.controlPlaneUrl, credential));
     const requests = new EdgeRequests(parts);
     this.#upgrades = new EdgeUpgrades(parts);
     this.#server = createListener((req, res) => void requests.handle(req, res));
@@ -89,6 +102,7 @@ export class ProxyProcess {
       upstreams: () => this.#pools.size,
     });
     this.#following = this.#feed.run(this.#stop.signal);
+    this.#live.start();
     await this.#usage.open();
     await this.#broker.open(this.config.brokerListen, this.#stop.signal);
     const address = await listen(this.#server, this.config.listen);
@@ -103,6 +117,7 @@ export class ProxyProcess {
     this.#upgrades.drain();
     await Promise.all([closeListener(this.#server, TIMES.drain), this.#broker.close(TIMES.drain)]);
     await this.#usage.close();
+    this.#live.stop();
     this.#stop.abort(new Error('the proxy ends'));
     await this.#following;
     await this.#store.flush();
@@ -110,15 +125,24 @@ export class ProxyProcess {
     this.log.info('proxy stopped');
   }
 
-  #edgeParts(signInClient: SignInClient): EdgeParts {
+  #edgeParts(calls: ControlPlaneCalls): EdgeParts {
     const { config, log } = this;
     const scheme = config.publicUrl.startsWith('https:') ? 'https' : 'http';
-    const gate = new TokenGate(this.#table);
-    const access = new AgentAccess(this.#table, gate, () => this.#feed.connected, this.#signals);
+    const gate = this.#gate;
+    const siteTokens = new SiteTokens(new SiteTokenClient(calls), gate);
+    const access = new AgentAccess(this.#table, gate, siteTokens, () => this.#feed.connected, this.#signals);
+    const client = new SignInClient(calls);
+    const signOuts = new SignOuts(client, this.#signedOut, log, this.#stop.signal);
+    const signOut = async (claims: MemberClaims) => {
+      const told = signOuts.end(claims);
+      this.#live.review(true);
+      await told;
+    };
     return {
       table: this.#table,
       access,
-      signIn: new SignInRoutes(signInClient, gate, access, scheme === 'https'),
+      live: this.#live,
+      signIn: new SignInRoutes({ client, gate, access, signOut, secure: scheme === 'https' }),
       page: new ChatPage(config.chatDir),
       own: this.#own,
       pools: this.#pools,

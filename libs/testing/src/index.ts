@@ -3,3 +3,4 @@ export * from './postgres.js';
 export * from './redis.js';
 export * from './gateway-driver-contract.js';
 export * from './gateway-driver-lab.js';
+export * from './token-forge.js';

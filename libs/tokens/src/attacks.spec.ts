@@ -1,16 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
-import {
-  b64,
-  es256,
-  hs256,
-  malleated,
-  memberClaims,
-  part,
-  publicSpellings,
-  rs256,
-  withSignature,
-} from './attacks.fixture.js';
+import { b64, es256, hs256, malleated, memberClaims, part, publicSpellings, rs256, withSignature } from '#libs/testing';
 import { LONGEST_TOKEN, readCompact } from './compact.js';
 import { generateSigningKey, type SigningKey, signMemberToken } from './issue.js';
 import { createMemberTokenVerifier, type MemberTokenVerifier } from './verify.js';

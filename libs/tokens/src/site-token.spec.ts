@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { es256, hs256, malleated, part, publicSpellings, rs256 } from './attacks.fixture.js';
+import { es256, hs256, malleated, part, publicSpellings, rs256 } from '#libs/testing';
 import { generateSigningKey, type SigningKey } from './issue.js';
 import { isSiteTokenShaped, type SiteTokenRules, verifySiteToken } from './site-token.js';
 

@@ -4,16 +4,19 @@ import type { IncomingMessage } from 'node:http';
 import { ProxyProblem } from '../proxy.errors.js';
 import { SignalCounts } from '../signal-counts.js';
 import { bearerOf, sessionOf } from './credentials.js';
+import type { Admission, SiteTokens } from './site-tokens.js';
 import type { Site } from './tenancy.js';
-import type { TokenGate } from './token-gate.js';
+import type { Grant, TokenGate } from './token-gate.js';
 
 /** A request that may go to an agent: where, and with which token. */
 export interface Access {
   readonly agent: AgentRoute;
   /** The path at the gateway, below `/a/<agentId>`. */
   readonly path: string;
-  /** Undefined: the gateway asks for it in the connect frame, or the path is open. */
+  /** One of ours. Undefined: the gateway asks for it in the connect frame, or the path is open. */
   readonly token: string | undefined;
+  /** What the token gives, and for how long. */
+  readonly grant: Grant | undefined;
 }
 
 const AGENT_PATH = /^\/a\/([^/]+)(\/.*)?$/;
@@ -25,6 +28,7 @@ export class AgentAccess {
   constructor(
     private readonly table: RouteTable,
     private readonly gate: TokenGate,
+    private readonly siteTokens: SiteTokens,
     /** False while the control plane cannot tell this proxy of new agents. */
     private readonly isCurrent: () => boolean = () => true,
     private readonly signals: SignalCounts = new SignalCounts(),
@@ -41,25 +45,43 @@ export class AgentAccess {
   async #named(req: IncomingMessage, site: Site, agentId: string, path: string, upgrade: boolean): Promise<Access> {
     const token = bearerOf(req);
     if (token === undefined && !isOpen(req, path, upgrade)) throw new ProxyProblem('credential-missing');
-    const claims = token === undefined ? undefined : await this.#claimsOf(token);
+    const admission = token === undefined ? undefined : await this.#admit(site, token);
     const agent = this.table.agent(agentId);
     if (!agent) throw this.#unknown();
     if (agent.tenantId !== site.tenant.tenantId) throw new ProxyProblem('agent-not-found');
-    if (claims && !belongs(claims, agent)) throw this.#foreign(claims);
-    return { agent: answering(agent), path, token };
+    if (admission && !belongs(admission.grant.claims, agent)) throw this.#foreign(admission.grant.claims);
+    return { agent: answering(agent), path, token: admission?.token, grant: admission?.grant };
   }
 
   /** `/chat`, `/ws` and the sessions below the tenant's base: the token says whose. */
   async #own(req: IncomingMessage, site: Site): Promise<Access> {
-    const token = bearerOf(req) ?? sessionOf(req);
-    if (token === undefined) throw new ProxyProblem('credential-missing');
-    const claims = await this.#claimsOf(token);
-    return { agent: answering(this.agentOf(claims, site)), path: site.rest, token };
+    const bearer = bearerOf(req);
+    const session = bearer === undefined ? sessionOf(req) : undefined;
+    if (bearer === undefined && session === undefined) throw new ProxyProblem('credential-missing');
+    const { token, grant } = bearer === undefined ? await this.#ours(session!) : await this.#admit(site, bearer);
+    return { agent: answering(this.agentOf(grant.claims, site)), path: site.rest, token, grant };
+  }
+
+  /** A token that comes later, over a socket that is open to an agent. Throws what a request would be answered. */
+  async admitTo(agent: AgentRoute, site: Site, token: string): Promise<Admission> {
+    const admission = await this.#admit(site, token);
+    if (!belongs(admission.grant.claims, agent)) throw this.#foreign(admission.grant.claims);
+    return admission;
+  }
+
+  assertOwner({ claims }: Grant, memberId: string): void {
+    if (claims.sub !== memberId) throw this.#foreign(claims);
+  }
+
+  /** A bearer token may be the tenant's own site's, which is exchanged for one of ours. */
+  async #admit(site: Site, token: string): Promise<Admission> {
+    return this.siteTokens.takes(site.tenant, token) ? this.siteTokens.admit(site.tenant, token) : this.#ours(token);
   }
 
   /** A token that was revoked and is used all the same is noted against its member. */
-  async #claimsOf(token: string): Promise<MemberClaims> {
-    return this.gate.claimsOf(token, ({ tid, sub }) => this.signals.note(tid, sub, 'revoked-token'));
+  async #ours(token: string): Promise<Admission> {
+    const grant = await this.gate.grantOf(token, ({ tid, sub }) => this.signals.note(tid, sub, 'revoked-token'));
+    return { token, grant };
   }
 
   /** Somebody's valid token, used on what is not theirs. */

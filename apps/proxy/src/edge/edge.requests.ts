@@ -14,6 +14,7 @@ import type { ProxyMetrics, Traffic } from '../proxy.metrics.js';
 import type { SignalCounts } from '../signal-counts.js';
 import type { Access, AgentAccess } from './agent-access.js';
 import type { ChatPage } from './chat-page.js';
+import type { LiveConnections } from './live-connections.js';
 import type { OwnRoutes } from './own.routes.js';
 import { sendJson, type SignInRoutes } from './sign-in.routes.js';
 import { type Site, siteOf } from './tenancy.js';
@@ -29,6 +30,7 @@ export const FAULT_PROBLEMS: Record<Exclude<ForwardFault, 'client-gone' | 'broke
 export interface EdgeParts {
   readonly table: RouteTable;
   readonly access: AgentAccess;
+  readonly live: LiveConnections;
   readonly signIn: SignInRoutes;
   readonly page: ChatPage;
   readonly own: OwnRoutes;
@@ -98,7 +100,7 @@ export class EdgeRequests {
   }
 
   #forward(req: IncomingMessage, res: ServerResponse, access: Access, target: Target, requestId: string): void {
-    forward(this.parts.pools, req, res, {
+    const cancel = forward(this.parts.pools, req, res, {
       origin: originOf(access.agent),
       path: upstreamPath(access, target),
       headers: upstreamHeaders(req, access, this.parts.scheme, requestId),
@@ -114,6 +116,13 @@ export class EdgeRequests {
       },
       onEnd: (fault, cause) => this.#ended(req, res, access, requestId, fault, cause),
     });
+    if (!access.grant) return;
+    // An answer that is still running when its token ends is cut; one that has not begun becomes a refusal.
+    const forget = this.parts.live.add(access.grant, (fault) => {
+      cancel();
+      this.#refuse(req, res, fault, requestId);
+    });
+    res.once('close', forget);
   }
 
   #ended(

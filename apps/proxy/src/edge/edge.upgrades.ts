@@ -11,6 +11,7 @@ import { LIMITS, TIMES } from '../proxy.limits.js';
 import type { Access } from './agent-access.js';
 import { plainProtocols } from './credentials.js';
 import { type EdgeParts, FAULT_PROBLEMS } from './edge.requests.js';
+import { SocketAccess } from './socket-access.js';
 import { SocketPipe } from './socket-pipe.js';
 import { siteOf } from './tenancy.js';
 import { originOf, upstreamHeaders, upstreamPath } from './upstream-request.js';
@@ -43,7 +44,8 @@ export class EdgeUpgrades {
       if (!access) throw new ProxyProblem('path-not-found');
       if (socket.destroyed) return;
       if (head.length > 0) socket.unshift(head);
-      this.#connect(req, socket, access, target, requestId);
+      const holder = new SocketAccess(this.parts.access, this.parts.live, site, access);
+      this.#connect(req, socket, access, target, requestId, holder);
     } catch (error) {
       this.#refuse(socket, error, requestId);
     }
@@ -67,7 +69,14 @@ export class EdgeUpgrades {
     return targetOf(req);
   }
 
-  #connect(req: IncomingMessage, socket: Socket, access: Access, target: Target, requestId: string): void {
+  #connect(
+    req: IncomingMessage,
+    socket: Socket,
+    access: Access,
+    target: Target,
+    requestId: string,
+    holder: SocketAccess,
+  ): void {
     const headers = upstreamHeaders(req, access, this.parts.scheme, requestId, REPLACED);
     const protocols = plainProtocols(req);
     if (protocols) headers.push('Sec-WebSocket-Protocol', protocols);
@@ -78,7 +87,7 @@ export class EdgeUpgrades {
       headersTimeout: TIMES.gatewayHeaders,
       onUpgrade: (answer, upstream) => {
         socket.off('close', cancel);
-        this.#join(socket, upstream as Socket, answer, requestId);
+        this.#join(socket, upstream as Socket, answer, requestId, holder);
       },
       onDeclined: (status, headers) =>
         isMisrouted(status, headers)
@@ -94,6 +103,7 @@ export class EdgeUpgrades {
     upstream: Socket,
     answer: Record<string, string | string[] | undefined>,
     requestId: string,
+    holder: SocketAccess,
   ): void {
     if (socket.destroyed) {
       upstream.destroy();
@@ -105,8 +115,13 @@ export class EdgeUpgrades {
     socket.write(
       `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nX-Request-Id: ${requestId}\r\n${lines.join('')}\r\n`,
     );
-    const pipe = new SocketPipe(socket, upstream, (closed) => this.#pipes.delete(closed));
+    const onClose = (closed: SocketPipe) => {
+      this.#pipes.delete(closed);
+      holder.end();
+    };
+    const pipe = new SocketPipe(socket, upstream, onClose, holder.onConnect);
     this.#pipes.add(pipe);
+    holder.begin(pipe);
     this.parts.metrics.upgrade();
     if (this.#draining) pipe.leave();
   }

@@ -7,11 +7,12 @@ const stack = new Stack();
 const expiresAt = new Date(Date.now() + 600_000).toISOString();
 beforeAll(async () => {
   await stack.start();
-  const token = await stack.token('a');
-  stack.control.exchange = ({ tenantId, code }) =>
-    code === 'good' && tenantId === id('ten', 'acme')
-      ? { status: 200, body: { token, expiresAt, agentId: id('agt', 'a'), memberName: 'Ana Ünïcode; x=y' } }
-      : { status: 401, body: { code: 'sign-in-code-invalid' } };
+  stack.control.exchange = async ({ tenantId, code }) => {
+    if (code !== 'good' || tenantId !== id('ten', 'acme'))
+      return { status: 401, body: { code: 'sign-in-code-invalid' } };
+    const token = await stack.token('a');
+    return { status: 200, body: { token, expiresAt, agentId: id('agt', 'a'), memberName: 'Ana Ünïcode; x=y' } };
+  };
 });
 afterAll(() => stack.stop());
 
@@ -53,6 +54,44 @@ describe('signing in', () => {
       expect.stringContaining('wirebot_session=; Path=/t/acme/; Max-Age=0'),
     ]);
     expect(await codeOf(await fetch(`${stack.url}/t/acme/auth/me`))).toEqual([401, 'session-missing']);
+  });
+
+  it('ends the token at the sign-out, not only the cookie: who kept a copy has nothing', async () => {
+    const cookie = await signIn();
+    const token = /wirebot_session=([^;]+)/.exec(cookie)![1]!;
+    const { jti, sub } = JSON.parse(Buffer.from(token.split('.')[1]!, 'base64url').toString()) as Record<
+      string,
+      string
+    >;
+    await post('/t/acme/auth/sign-out', {}, { cookie, ...own() });
+    expect(stack.control.signOuts.at(-1)).toEqual({ tenantId: id('ten', 'acme'), memberId: sub, jti });
+    const kept = { authorization: `Bearer ${token}` };
+    expect(await codeOf(await post('/t/acme/chat', {}, kept))).toEqual([401, 'token-revoked']);
+    expect(await codeOf(await fetch(`${stack.url}/t/acme/auth/me`, { headers: { cookie } }))).toEqual([
+      401,
+      'token-revoked',
+    ]);
+  });
+
+  it('signs out with the control plane down too, and tells it when it is back', async () => {
+    const [cookie, other] = [await signIn(), await signIn()];
+    stack.control.signOutStatus = 500;
+    const count = stack.control.signOuts.length;
+    for (const one of [cookie, other])
+      expect((await post('/t/acme/auth/sign-out', {}, { cookie: one, ...own() })).status).toBe(204);
+    expect(await codeOf(await post('/t/acme/chat', {}, { cookie, ...own() }))).toEqual([401, 'token-revoked']);
+    stack.control.signOutStatus = 204;
+    await until(() => stack.control.signOuts.length === count + 2);
+  });
+
+  it('asks nobody to sign out a cookie that is worth nothing, or that is of another tenant', async () => {
+    const count = stack.control.signOuts.length;
+    const nonsense = 'wirebot_session=nonsense';
+    expect((await post('/t/acme/auth/sign-out', {}, { cookie: nonsense, ...own() })).status).toBe(204);
+    const foreign = await signIn();
+    expect((await post('/t/other/auth/sign-out', {}, { cookie: foreign, ...own() })).status).toBe(204);
+    expect(stack.control.signOuts).toHaveLength(count);
+    expect((await fetch(`${stack.url}/t/acme/auth/me`, { headers: { cookie: foreign } })).status).toBe(200);
   });
 
   it("refuses a code that is spent, another tenant's, or malformed", async () => {

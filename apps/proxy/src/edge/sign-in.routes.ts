@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { MemberClaims } from '#libs/contracts';
 import { DomainError } from '#libs/kernel';
 import { ProxyProblem } from '../proxy.errors.js';
 import type { AgentAccess } from './agent-access.js';
@@ -12,15 +13,19 @@ const NO_STORE = { 'Cache-Control': 'no-store' };
 const LONGEST_CODE = 512;
 const LONGEST_NAME = 1024;
 
+export interface SignInParts {
+  readonly client: SignInClient;
+  readonly gate: TokenGate;
+  readonly access: AgentAccess;
+  /** Ends a token, here at once. */
+  readonly signOut: (claims: MemberClaims) => Promise<void>;
+  /** Clients reach the proxy by https. */
+  readonly secure: boolean;
+}
+
 /** `/auth/*` of a tenant: the chat page's session, a member token in a cookie that no script can read. */
 export class SignInRoutes {
-  /** `secure`: clients reach the proxy by https. */
-  constructor(
-    private readonly client: SignInClient,
-    private readonly gate: TokenGate,
-    private readonly access: AgentAccess,
-    private readonly secure: boolean,
-  ) {}
+  constructor(private readonly parts: SignInParts) {}
 
   async handle(req: IncomingMessage, res: ServerResponse, site: Site): Promise<void> {
     const route = `${req.method} ${site.rest}`;
@@ -37,7 +42,7 @@ export class SignInRoutes {
     const gone = new AbortController();
     const onClose = () => gone.abort(new Error('the client closed the connection'));
     res.once('close', onClose);
-    const { token, expiresAt, agentId, memberName } = await this.client.exchange(
+    const { token, expiresAt, agentId, memberName } = await this.parts.client.exchange(
       site.tenant.tenantId,
       code,
       gone.signal,
@@ -55,8 +60,8 @@ export class SignInRoutes {
   async #me(req: IncomingMessage, res: ServerResponse, site: Site): Promise<void> {
     const token = sessionOf(req);
     if (token === undefined) throw new ProxyProblem('session-missing');
-    const claims = await this.gate.claimsOf(token);
-    const agent = this.#agentOrSignedOut(() => this.access.agentOf(claims, site));
+    const claims = await this.parts.gate.claimsOf(token);
+    const agent = this.#agentOrSignedOut(() => this.parts.access.agentOf(claims, site));
     const memberName = decodeName(cookieOf(req, NAME_COOKIE) ?? '');
     const expiresAt = new Date(claims.exp * 1000).toISOString();
     sendJson(res, 200, { agentId: agent.agentId, memberName, expiresAt }, {});
@@ -64,6 +69,10 @@ export class SignInRoutes {
 
   async #signOut(req: IncomingMessage, res: ServerResponse, site: Site): Promise<void> {
     checkOrigin(req);
+    const token = cookieOf(req, SESSION_COOKIE);
+    // A token that is good for nothing any more needs no end.
+    const claims = token === undefined ? undefined : await this.parts.gate.claimsOf(token).catch(() => undefined);
+    if (claims?.tid === site.tenant.tenantId) await this.parts.signOut(claims);
     const cookies = [SESSION_COOKIE, NAME_COOKIE].map((name) => this.#cookie(site, name, '', 0));
     res.writeHead(204, { ...NO_STORE, 'Set-Cookie': cookies }).end();
   }
@@ -80,7 +89,7 @@ export class SignInRoutes {
 
   #cookie(site: Site, name: string, value: string, seconds: number): string {
     const path = site.base === '' ? '/' : `${site.base}/`;
-    return `${name}=${value}; Path=${path}; Max-Age=${seconds}; HttpOnly; SameSite=Strict${this.secure ? '; Secure' : ''}`;
+    return `${name}=${value}; Path=${path}; Max-Age=${seconds}; HttpOnly; SameSite=Strict${this.parts.secure ? '; Secure' : ''}`;
   }
 }
 

@@ -30,13 +30,25 @@ export interface ForwardPlan {
 
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS']);
 
-/** Forwards one request and streams the answer back, chunk by chunk, at the pace of the slower side. */
-export function forward(pools: UpstreamPools, req: IncomingMessage, res: ServerResponse, plan: ForwardPlan): void {
+/**
+ * Forwards one request and streams the answer back, chunk by chunk, at the pace of the slower side. Returns what ends it
+ * early as if the client had gone: the upstream is told, and nothing more is written to the answer.
+ */
+export function forward(
+  pools: UpstreamPools,
+  req: IncomingMessage,
+  res: ServerResponse,
+  plan: ForwardPlan,
+): () => void {
   const length = bodyLength(req);
-  if (length > plan.bodyLimit) return plan.onEnd('too-large');
-  const upstream = pools.acquire(plan.origin);
-  if (!upstream) return plan.onEnd('busy');
-  new Exchange(pools, upstream, req, res, plan, length).start();
+  const upstream = length > plan.bodyLimit ? undefined : pools.acquire(plan.origin);
+  if (!upstream) {
+    plan.onEnd(length > plan.bodyLimit ? 'too-large' : 'busy');
+    return () => undefined;
+  }
+  const exchange = new Exchange(pools, upstream, req, res, plan, length);
+  exchange.start();
+  return exchange.cancel;
 }
 
 class Exchange implements Dispatcher.DispatchHandler {
@@ -59,7 +71,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   start(): void {
     // It may have gone while its token was being checked; its close has been told already then.
     if (this.res.destroyed) return this.#finish('client-gone');
-    this.res.on('close', this.#onClose);
+    this.res.on('close', this.cancel);
     this.#dispatch();
   }
 
@@ -122,7 +134,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#finish(this.#faultOf(error), error);
   }
 
-  readonly #onClose = () => {
+  readonly cancel = (): void => {
     if (this.#over) return;
     this.#finish('client-gone');
     this.#controller?.abort(new ClientGone());
@@ -161,7 +173,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   #finish(fault: ForwardFault | undefined, cause?: Error): void {
     if (this.#over) return;
     this.#over = true;
-    this.res.off('close', this.#onClose);
+    this.res.off('close', this.cancel);
     this.pools.release(this.upstream);
     this.plan.onEnd(fault, cause);
   }

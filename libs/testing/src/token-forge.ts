@@ -1,6 +1,6 @@
 import { MEMBER_TOKEN_AUDIENCE } from '#libs/contracts';
 import { constants, createHmac, createPrivateKey, createPublicKey, generateKeyPairSync, sign } from 'node:crypto';
-import type { MemberClaimsToSign, SigningKey } from './issue.js';
+import type { MemberClaimsToSign, SigningKey } from '#libs/tokens';
 
 /** Makes tokens no library would: every part as the attacker wants it. */
 export const b64 = (value: string | Uint8Array): string => Buffer.from(value).toString('base64url');
