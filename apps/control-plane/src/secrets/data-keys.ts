@@ -6,7 +6,7 @@ import { LRUCache } from 'lru-cache';
 import { MasterKeys } from './master-keys/master-keys.js';
 import { SealedUnreadable } from './secrets.errors.js';
 
-/** Unwrapped keys in memory: this many, each for this long (milliseconds). */
+/** Unwrapped keys in memory: this many, each for this long (milliseconds), or longer while the master key is out of reach. */
 const CACHE = { max: 5_000, ttl: 10 * 60_000 };
 /** How long a process may go on sealing under a key that another one has retired, in milliseconds. */
 export const CURRENT_KEY_TTL = 30_000;
@@ -22,7 +22,11 @@ const contextOf = (id: string): string => `data-key/${id}`;
 /** The keys that secrets are encrypted with: one current key a tenant and one of the platform, wrapped by the master key. */
 @Injectable()
 export class DataKeys {
-  readonly #keys = new LRUCache<string, KeyObject>({ ...CACHE, fetchMethod: (id) => this.#load(id) });
+  readonly #keys = new LRUCache<string, KeyObject>({
+    ...CACHE,
+    allowStaleOnFetchRejection: true,
+    fetchMethod: (id) => this.#load(id),
+  });
   readonly #current = new LRUCache<string, string>({
     max: CACHE.max,
     ttl: CURRENT_KEY_TTL,
