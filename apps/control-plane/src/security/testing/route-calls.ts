@@ -1,0 +1,26 @@
+import { ADMIN_CALLS } from './calls/admin.calls.js';
+import { CONSOLE_CALLS } from './calls/console.calls.js';
+import { FEDERATION_CALLS } from './calls/federation.calls.js';
+import { PLATFORM_CALLS } from './calls/platform.calls.js';
+import { STAFF_CALLS } from './calls/staff.calls.js';
+import { TENANT_CALLS } from './calls/tenant.calls.js';
+import { TIER_CALLS } from './calls/tier.calls.js';
+import { TRUST_CALLS } from './calls/trust.calls.js';
+import { USAGE_CALLS } from './calls/usage.calls.js';
+import { WORKSPACE_CALLS } from './calls/workspace.calls.js';
+import type { RouteCalls } from './route-call.js';
+
+/** Every route of the control plane, with a valid way to call it. */
+export const ROUTE_CALLS: RouteCalls = {
+  ...PLATFORM_CALLS,
+  ...ADMIN_CALLS,
+  ...CONSOLE_CALLS,
+  ...FEDERATION_CALLS,
+  ...STAFF_CALLS,
+  ...TIER_CALLS,
+  ...TRUST_CALLS,
+  ...USAGE_CALLS,
+  ...WORKSPACE_CALLS,
+  // Its last call closes the tenant.
+  ...TENANT_CALLS,
+};
