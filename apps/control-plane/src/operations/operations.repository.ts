@@ -55,27 +55,51 @@ export class OperationsRepository {
 
   /** Opens an operation; whatever else was open for that agent is superseded by it. */
   async open(tx: Tx, wanted: NewOperation): Promise<OperationRow> {
-    const now = this.clock.now();
-    const id = this.ids.next('operation');
-    for (const row of await this.#open(tx, wanted.agentId)) {
-      const error = { code: 'superseded', message: `A newer request replaced this one: follow ${id}.` };
-      await this.#finish(tx, row, { status: 'cancelled', error: json(error) });
-    }
-    const row = await tx.operation.create({
-      data: {
-        id,
-        tenantId: wanted.tenantId,
-        memberId: wanted.memberId,
-        agentId: wanted.agentId,
-        kind: wanted.kind,
-        steps: json(stepsOf(wanted.kind, wanted.moves)),
-        generation: wanted.generation,
-        deadline: new Date(now.getTime() + wanted.deadlineSeconds * 1000),
-        createdAt: now,
-      },
-    });
+    const data = this.#newRow(wanted);
+    for (const row of await this.#open(tx, wanted.agentId)) await this.#supersede(tx, row, data.id);
+    const row = await tx.operation.create({ data });
     await this.#tell(tx, row, 'opened');
     return row;
+  }
+
+  /** The same for many agents, in one statement for their rows and one for their events. */
+  async openMany(tx: Tx, wanted: readonly NewOperation[]): Promise<void> {
+    const rows = wanted.map((one) => this.#newRow(one));
+    const agentIds = wanted.map(({ agentId }) => agentId);
+    const open = await tx.operation.findMany({ where: { agentId: { in: agentIds }, status: { in: OPEN } } });
+    for (const row of open) {
+      await this.#supersede(tx, row, rows.find(({ agentId }) => agentId === row.agentId)?.id ?? '');
+    }
+    const created = await tx.operation.createManyAndReturn({ data: rows });
+    await tx.outbox.createMany({
+      data: created.map((row) => ({
+        tenantId: row.tenantId,
+        topic: 'operations',
+        aggregateId: row.id,
+        type: 'opened',
+        data: json(toOperationView(row)),
+      })),
+    });
+  }
+
+  #newRow(wanted: NewOperation) {
+    const now = this.clock.now();
+    return {
+      id: this.ids.next('operation'),
+      tenantId: wanted.tenantId,
+      memberId: wanted.memberId,
+      agentId: wanted.agentId,
+      kind: wanted.kind,
+      steps: json(stepsOf(wanted.kind, wanted.moves)),
+      generation: wanted.generation,
+      deadline: new Date(now.getTime() + wanted.deadlineSeconds * 1000),
+      createdAt: now,
+    };
+  }
+
+  async #supersede(tx: Tx, row: OperationRow, by: string): Promise<void> {
+    const error = { code: 'superseded', message: `A newer request replaced this one: follow ${by}.` };
+    await this.#finish(tx, row, { status: 'cancelled', error: json(error) });
   }
 
   async findOpen(tx: Tx, agentId: string): Promise<OperationRow | undefined> {

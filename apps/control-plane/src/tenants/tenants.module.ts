@@ -1,7 +1,6 @@
 import { Module } from '@nestjs/common';
 import { IdentityModule } from '../identity/identity.module.js';
-import { TiersController } from '../tiers/tiers.controller.js';
-import { TiersService } from '../tiers/tiers.service.js';
+import { TiersModule } from '../tiers/tiers.module.js';
 import { OwnTenantController } from './own-tenant.controller.js';
 import { TenantChanges } from './tenant-changes.js';
 import { TenantLifecycleController } from './tenant-lifecycle.controller.js';
@@ -12,9 +11,9 @@ import { TenantsRepository } from './tenants.repository.js';
 import { TenantsService } from './tenants.service.js';
 
 @Module({
-  imports: [IdentityModule],
-  controllers: [TiersController, TenantsController, TenantLifecycleController, OwnTenantController],
-  providers: [TenantsRepository, TenantChanges, TenantSettingsService, TenantLifecycle, TenantsService, TiersService],
-  exports: [TenantsService, TiersService],
+  imports: [IdentityModule, TiersModule],
+  controllers: [TenantsController, TenantLifecycleController, OwnTenantController],
+  providers: [TenantsRepository, TenantChanges, TenantSettingsService, TenantLifecycle, TenantsService],
+  exports: [TenantsService, TiersModule],
 })
 export class TenantsModule {}

@@ -2,38 +2,31 @@ import { Injectable } from '@nestjs/common';
 import { Database, type Prisma, type Tx } from '#libs/database';
 import { Ids } from '#libs/kernel';
 import { TIER_TEMPLATES, type TierDefinition } from '#libs/trust';
+import { columnsOf, contentOf, type TierContent, type TierRow } from './tier-definition.js';
 
 export type TierTemplateKey = keyof typeof TIER_TEMPLATES;
-type TierRow = Prisma.TierGetPayload<object>;
 
-export interface TierView {
+export interface TierView extends TierContent {
+  readonly key: string;
+  readonly version: number;
+  /** Members keep a retired tier; nobody else can get it. */
+  readonly retiredAt: string | null;
+}
+
+export interface TierTemplateView {
   readonly key: string;
   readonly name: string;
-  readonly rank: number;
-  readonly trustCeiling: number;
-  readonly placement: string;
-  readonly runtime: string;
-  readonly channels: readonly string[];
-  readonly limits: unknown;
-  readonly resources: unknown;
-  readonly version: number;
+  readonly tiers: readonly TierDefinition[];
 }
 
 export const toTierView = (row: TierRow): TierView => ({
   key: row.key,
-  name: row.name,
-  rank: row.rank,
-  trustCeiling: row.trustCeiling,
-  placement: row.placement,
-  runtime: row.runtime,
-  channels: row.channels,
-  limits: row.limits,
-  resources: row.resources,
+  ...contentOf(row),
   version: row.version,
+  retiredAt: row.retiredAt?.toISOString() ?? null,
 });
 
-const json = (value: object): Prisma.InputJsonObject => value as Prisma.InputJsonObject;
-
+/** The tenant's tiers, and the ready-made sets to start from. */
 @Injectable()
 export class TiersService {
   constructor(
@@ -43,9 +36,14 @@ export class TiersService {
 
   async list(tenantId: string): Promise<TierView[]> {
     const rows = await this.database.tenant(tenantId, (tx) =>
-      tx.tier.findMany({ where: { tenantId }, orderBy: { rank: 'asc' } }),
+      tx.tier.findMany({ where: { tenantId }, orderBy: [{ rank: 'asc' }, { key: 'asc' }] }),
     );
     return rows.map(toTierView);
+  }
+
+  async templates(): Promise<TierTemplateView[]> {
+    const rows = await this.database.raw.tierTemplate.findMany({ orderBy: { key: 'asc' } });
+    return rows.map(({ key, name, tiers }) => ({ key, name, tiers: tiers as unknown as TierDefinition[] }));
   }
 
   /** Stores the ready-made templates; they are ours, so a newer version replaces them. Tenants keep their own copies. */
@@ -58,23 +56,27 @@ export class TiersService {
     });
   }
 
-  /** Gives a new tenant its own copy of a template. */
-  async copyTemplate(tx: Tx, tenantId: string, key: TierTemplateKey): Promise<void> {
+  /** Gives a tenant its own copies of a template's tiers, of those whose keys it does not have; returns their keys. */
+  async copyTemplate(tx: Tx, tenantId: string, key: TierTemplateKey, actor = 'system:template'): Promise<string[]> {
     const template = await tx.tierTemplate.findUniqueOrThrow({ where: { key } });
-    for (const tier of template.tiers as unknown as TierDefinition[]) {
-      await tx.tier.create({
-        data: {
-          ...tier,
-          id: this.ids.next('tier'),
-          tenantId,
-          channels: [...tier.channels],
-          limits: json(tier.limits),
-          resources: json(tier.resources),
-          modules: [...tier.modules],
-          idlePolicy: json(tier.idlePolicy),
-          prices: json(tier.prices) as unknown as Prisma.InputJsonArray,
-        },
-      });
-    }
+    const known = await tx.tier.findMany({ where: { tenantId }, select: { key: true } });
+    const keys = new Set(known.map((row) => row.key));
+    const missing = (template.tiers as unknown as TierDefinition[]).filter((tier) => !keys.has(tier.key));
+    for (const { key: own, ...content } of missing) await this.insert(tx, tenantId, own, content, actor);
+    return missing.map((tier) => tier.key);
+  }
+
+  /** A new tier and its first version. */
+  async insert(tx: Tx, tenantId: string, key: string, content: TierContent, actor: string): Promise<TierRow> {
+    const row = await tx.tier.create({ data: { ...columnsOf(content), id: this.ids.next('tier'), tenantId, key } });
+    await this.keepVersion(tx, row, actor);
+    return row;
+  }
+
+  /** What a version was stays readable; a version that is kept already is not written again. */
+  async keepVersion(tx: Tx, row: TierRow, actor: string): Promise<void> {
+    const content = { key: row.key, ...columnsOf(contentOf(row)) };
+    const data = { tierId: row.id, tenantId: row.tenantId, version: row.version, content, actor };
+    await tx.tierVersion.createMany({ data: [data], skipDuplicates: true });
   }
 }

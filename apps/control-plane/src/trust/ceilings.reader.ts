@@ -10,6 +10,15 @@ export interface MemberCeiling {
   readonly agentIds: readonly string[];
 }
 
+/** Instead of what is stored: to look ahead. */
+export interface AssumedTier {
+  readonly key: string;
+  readonly trustCeiling: number;
+  readonly invitedTrustCeiling: number | null;
+  /** Undefined: every agent stays where it is. */
+  readonly placement: string | undefined;
+}
+
 const SELECT = {
   id: true,
   tenantId: true,
@@ -25,7 +34,13 @@ const SELECT = {
 @Injectable()
 export class CeilingsReader {
   /** As they are, or were, at `at`: that decides which invitations and downgrades count. */
-  async read(tx: Tx, tenantId: string, where: Prisma.MemberWhereInput, at: Date): Promise<MemberCeiling[]> {
+  async read(
+    tx: Tx,
+    tenantId: string,
+    where: Prisma.MemberWhereInput,
+    at: Date,
+    assumed?: AssumedTier,
+  ): Promise<MemberCeiling[]> {
     const tenant = await tx.tenant.findUniqueOrThrow({
       where: { id: tenantId },
       select: { trustCeiling: true, platformTrustCeiling: true },
@@ -34,14 +49,14 @@ export class CeilingsReader {
       where: { tenantId },
       select: { key: true, trustCeiling: true, invitedTrustCeiling: true },
     });
-    const byKey = new Map(tiers.map((tier) => [tier.key, tier]));
+    const byKey = new Map((assumed ? [...tiers, assumed] : tiers).map((tier) => [tier.key, tier]));
     const members = await tx.member.findMany({
       where: { ...where, tenantId, status: { not: 'erased' } },
       select: SELECT,
       orderBy: { id: 'asc' },
     });
     return members.map((member) => {
-      const placement = member.agents[0]?.desiredKind ?? 'shared';
+      const placement = assumed?.placement ?? member.agents[0]?.desiredKind ?? 'shared';
       return {
         memberId: member.id,
         mode: ceilingFrom(member, tenant, byKey.get(member.tierKey), placement, at),
