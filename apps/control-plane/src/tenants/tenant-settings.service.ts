@@ -81,8 +81,10 @@ export class TenantSettingsService {
     const differences = differencesOf(before, data, hosts);
     if (Object.keys(differences).length === 0) return before;
     if (differences['hosts'] && hosts) await this.tenants.setHosts(tx, id, hosts);
+    const ceilings = differences['trustCeiling'] || differences['platformTrustCeiling'] ? {} : undefined;
+    const former = ceilings ? await this.ceilings.before(tx, id, ceilings) : [];
     const after = await this.tenants.update(tx, id, data);
-    if (differences['trustCeiling'] || differences['platformTrustCeiling']) await this.tenants.touchAgents(tx, id);
+    await this.ceilings.settle(tx, id, former, { reason: 'tenant-changed', actor });
     await this.changes.record(tx, {
       tenantId: id,
       actor,

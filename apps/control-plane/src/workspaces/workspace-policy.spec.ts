@@ -48,9 +48,11 @@ describe.each(WORKSPACE_ROLES)('%s', (role) => {
   });
 });
 
-it('nobody gains by a change what they could not give', () => {
-  for (const role of WORKSPACE_ROLES)
-    for (const from of GRANTED_ROLES)
-      for (const to of GRANTED_ROLES)
-        if (mayIn(role, { do: 'set-role', from, to })) expect(mayIn(role, { do: 'invite', as: to })).toBe(true);
+it('nobody gives by a change what they could not give by an invitation', () => {
+  const escalations = WORKSPACE_ROLES.flatMap((role) =>
+    GRANTED_ROLES.flatMap((from) =>
+      GRANTED_ROLES.filter((to) => mayIn(role, { do: 'set-role', from, to }) && !mayIn(role, { do: 'invite', as: to })),
+    ),
+  );
+  expect(escalations).toEqual([]);
 });
