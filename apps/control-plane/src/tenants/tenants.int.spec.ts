@@ -127,16 +127,17 @@ describe('a tenant, for itself', () => {
     await stop();
   });
 
-  it('with another trust ceiling has every running agent compiled and published again', async () => {
+  it('with another trust ceiling has every agent that it concerns compiled and published again', async () => {
     const { key, tenantId } = await test.seedTenant('ceiling');
     const { agentId } = await test.seedMember(tenantId, 'wp-1');
     const before = await agentOf(agentId);
     await call('PATCH', '/v1/tenant', key, { name: 'No ceiling' });
     expect(await agentOf(agentId)).toMatchObject({ generation: before.generation });
-    await call('PATCH', '/v1/tenant', key, { trustCeiling: 1 });
+    await call('PATCH', '/v1/tenant', key, { trustCeiling: 0 });
     expect(await agentOf(agentId)).toMatchObject({ generation: String(Number(before.generation) + 1), due: true });
+    await call('PATCH', '/v1/tenant', key, { trustCeiling: 3 });
     await asOperator('PATCH', tenantId, '', { platformTrustCeiling: 0 });
-    expect(await agentOf(agentId)).toMatchObject({ generation: String(Number(before.generation) + 2) });
+    expect(await agentOf(agentId)).toMatchObject({ generation: String(Number(before.generation) + 3) });
   });
 
   it('changes nothing at the same time by accident: of two changes of one version one is refused', async () => {
