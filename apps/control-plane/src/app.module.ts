@@ -16,6 +16,7 @@ import { ProvisioningModule } from './provisioning/provisioning.module.js';
 import { SecretsModule } from './secrets/secrets.module.js';
 import { TenantsModule } from './tenants/tenants.module.js';
 import { TierChangesModule } from './tiers/tier-changes.module.js';
+import { SiteTokensModule } from './site-tokens/site-tokens.module.js';
 import { TokensModule } from './tokens/tokens.module.js';
 import { TrustChangesModule } from './trust/trust-changes.module.js';
 import { WorkspacesModule } from './workspaces/workspaces.module.js';
@@ -36,6 +37,7 @@ import { UsageModule } from './usage/usage.module.js';
     ApiKeysModule,
     MembersModule,
     TokensModule,
+    SiteTokensModule,
     TrustChangesModule,
     TierChangesModule,
     ProvisioningModule,

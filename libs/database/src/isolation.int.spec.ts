@@ -46,7 +46,7 @@ const APP_GRANTS: Readonly<Record<string, readonly string[]>> = {
   revocations: CHANGE,
   routes: READ,
   secrets: ['INSERT', 'UPDATE', 'DELETE'], // and to read every column but what is sealed: see below
-  shared_secret_issuers: CHANGE,
+  shared_secret_issuers: EVERYTHING,
   sign_in_codes: CHANGE,
   subscriptions: CHANGE,
   tenant_hosts: CHANGE,

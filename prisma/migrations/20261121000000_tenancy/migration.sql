@@ -710,6 +710,7 @@ GRANT SELECT, INSERT ON "tier_versions", "trust_transitions" TO wirebot_app;
 GRANT UPDATE ("resources", "generation", "due_at", "updated_at") ON "gateways" TO wirebot_app;
 GRANT SELECT, INSERT, DELETE ON "trust_signals" TO wirebot_app;
 GRANT SELECT, INSERT, UPDATE ON "audit_heads", "invitations", "shared_secret_issuers" TO wirebot_app;
+GRANT DELETE ON "shared_secret_issuers" TO wirebot_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON "workspace_roles", "webhook_endpoints", "webhook_deliveries" TO wirebot_app;
 GRANT SELECT ON "member_exports", "tenant_staff", "usage_records", "usage_days", "quota_counters" TO wirebot_app;
 GRANT SELECT ("id", "tenant_id", "member_id", "purpose", "name", "data_key_id", "hint", "version", "created_by", "created_at", "updated_at")

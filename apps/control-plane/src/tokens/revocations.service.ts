@@ -49,10 +49,13 @@ export class RevocationsService {
 
   /** Ends every token of every member that was issued before now. */
   async revokeEveryone(caller: RevocationCaller): Promise<void> {
-    await this.#inTenant(caller, async (tx) => {
-      const issuedBefore = this.#borderAfter(await this.revocations.latestBorder(tx, caller.tenantId));
-      await this.#record(tx, caller, { issuedBefore }, ['tenant', caller.tenantId]);
-    });
+    await this.#inTenant(caller, (tx) => this.revokeEveryoneIn(tx, caller));
+  }
+
+  /** The same in a transaction of the caller's, who calls `announce` after its commit. */
+  async revokeEveryoneIn(tx: Tx, caller: RevocationCaller): Promise<void> {
+    const issuedBefore = this.#borderAfter(await this.revocations.latestBorder(tx, caller.tenantId));
+    await this.#record(tx, caller, { issuedBefore }, ['tenant', caller.tenantId]);
   }
 
   /** The member leaves a session: its token ends. Twice is once. */

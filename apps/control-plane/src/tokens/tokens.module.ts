@@ -35,6 +35,6 @@ import { TokensService } from './tokens.service.js';
     SigningKeyUpkeep,
     TokensService,
   ],
-  exports: [SigningKeysService, TokensService, RevocationsService],
+  exports: [MembersReader, RevocationsRepository, RevocationsService, SigningKeysService, TokensService],
 })
 export class TokensModule {}
