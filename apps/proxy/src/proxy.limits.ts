@@ -54,6 +54,10 @@ export const TIMES = {
   refusalKept: 5_000,
   /** An opened provider key is forgotten after this long and opened again when it is needed. */
   openProviderKey: 300_000,
+  /** A refused own key is told to its owner at most this often. */
+  refusedKeyPause: 600_000,
+  /** How often own keys are looked through for ones that are sealed to an older key of the broker. */
+  resealCheck: 60_000,
   upstreamIdle: 60_000,
   tcpKeepAlive: 60_000,
   /** On SIGTERM: sockets are told to leave within this time, at random, so that they do not all come back at once. */

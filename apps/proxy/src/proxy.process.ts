@@ -7,6 +7,7 @@ import { BrokerListeners } from './broker/broker.listeners.js';
 import { BrokerRequests } from './broker/broker.requests.js';
 import { ProviderKeys } from './broker/provider-keys.js';
 import { BrokerKeyFile } from './broker/provider-keys.file.js';
+import { ProviderKeyUpkeep } from './broker/provider-keys.upkeep.js';
 import { BrokerUsage } from './broker/broker-usage.js';
 import { UsageClient } from './broker/usage/usage.client.js';
 import { AgentAccess } from './edge/agent-access.js';
@@ -48,6 +49,7 @@ export class ProxyProcess {
   readonly #server: Server;
   readonly #broker: BrokerListeners;
   readonly #usage: BrokerUsage;
+  readonly #keyUpkeep: ProviderKeyUpkeep;
   #following: Promise<void> = Promise.resolve();
 
   constructor(
@@ -65,12 +67,15 @@ export class ProxyProcess {
     };
     this.#feed = new RouteFeedClient({ url: config.controlPlaneUrl, credential, table, onChange, log: routeLog });
     this.#own = new OwnRoutes(table, this.#metrics, () => this.#feed.connected);
-    const parts = this.#edgeParts(new ControlPlaneCalls(config.controlPlaneUrl, credential));
+    const calls = new ControlPlaneCalls(config.controlPlaneUrl, credential);
+    const parts = this.#edgeParts(calls);
     const requests = new EdgeRequests(parts);
     this.#upgrades = new EdgeUpgrades(parts);
     this.#server = createListener((req, res) => void requests.handle(req, res));
     this.#server.on('upgrade', (req, socket, head) => void this.#upgrades.handle(req, socket as Socket, head));
-    const keys = new ProviderKeys(table, config, new BrokerKeyFile(config.brokerKeysPath), log);
+    const file = new BrokerKeyFile(config.brokerKeysPath);
+    this.#keyUpkeep = new ProviderKeyUpkeep({ table, file, calls, log });
+    const keys = new ProviderKeys(table, config, file, this.#keyUpkeep, log);
     this.#usage = new BrokerUsage({
       table,
       client: new UsageClient(config.controlPlaneUrl, credential),
@@ -104,6 +109,7 @@ export class ProxyProcess {
     this.#following = this.#feed.run(this.#stop.signal);
     this.#live.start();
     await this.#usage.open();
+    this.#keyUpkeep.start();
     await this.#broker.open(this.config.brokerListen, this.#stop.signal);
     const address = await listen(this.#server, this.config.listen);
     this.log.info({ host: address.address, port: address.port }, 'proxy listening');
@@ -117,6 +123,7 @@ export class ProxyProcess {
     this.#upgrades.drain();
     await Promise.all([closeListener(this.#server, TIMES.drain), this.#broker.close(TIMES.drain)]);
     await this.#usage.close();
+    await this.#keyUpkeep.stop();
     this.#live.stop();
     this.#stop.abort(new Error('the proxy ends'));
     await this.#following;

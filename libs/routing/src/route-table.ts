@@ -91,6 +91,11 @@ export class RouteTable {
     return this.#providerKeys.find(tenantId, memberId, provider);
   }
 
+  /** Every tenant's and member's own provider key, as it came. */
+  get ownProviderKeys(): readonly SealedProviderKey[] {
+    return this.#providerKeys.list();
+  }
+
   /** Applies a frame that `checkFrame` accepted. */
   apply(frame: RouteFrame): FrameOutcome {
     if (frame.type === 'snapshot') return this.#applySnapshot(frame);

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { Prisma, Tx } from '#libs/database';
 import { ChangeNotifier } from '#libs/queue';
 
-export type Topic = 'operations' | 'gateways' | 'agents' | 'members' | 'audit' | 'tenants' | 'trust' | 'usage' | 'webhooks';
+export type Topic = 'operations' | 'gateways' | 'agents' | 'members' | 'audit' | 'tenants' | 'trust' | 'usage' | 'webhooks' | 'secrets';
 
 export interface DomainEvent {
   readonly tenantId: string;

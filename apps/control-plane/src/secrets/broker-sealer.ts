@@ -13,11 +13,21 @@ import { OwnKeysUnavailable } from './secrets.errors.js';
 export class BrokerSealer {
   constructor(private readonly config: ControlPlaneConfig) {}
 
-  /** A compact JWE. The broker's key is read every time: a new one counts at once. */
+  /** A compact JWE. */
   async seal(owner: KeyOwner, value: string): Promise<string> {
+    return sealProviderKey(await this.#recipient(), owner, value);
+  }
+
+  /** Which of the broker's keys is sealed to. */
+  async currentKid(): Promise<string> {
+    return (await this.#recipient()).kid;
+  }
+
+  /** Read every time: a new key counts at once. */
+  async #recipient(): ReturnType<typeof parsePublicKey> {
     const text = this.config.brokerPublicKey ?? (await this.#file());
     try {
-      return await sealProviderKey(await parsePublicKey(text), owner, value);
+      return await parsePublicKey(text);
     } catch (cause) {
       throw new OwnKeysUnavailable((cause as Error).message, { cause });
     }

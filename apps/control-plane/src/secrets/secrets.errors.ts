@@ -88,3 +88,13 @@ export class OwnKeysUnavailable extends DomainError {
     );
   }
 }
+
+export class ProviderKeyChanged extends DomainError {
+  readonly code = 'provider-key-changed';
+  readonly kind = 'conflict';
+  constructor() {
+    super(
+      "This provider key, or the model broker's own key, was replaced meanwhile. Take the new one from the route feed.",
+    );
+  }
+}

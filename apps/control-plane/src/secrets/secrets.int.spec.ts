@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Module } from '@nestjs/common';
-import { generateBrokerKey, openProviderKey, ProviderKeyUnreadable } from '#libs/broker-keys';
+import { generateBrokerKey, openProviderKey, ProviderKeyUnreadable, sealProviderKey } from '#libs/broker-keys';
 import type { RouteFrame, SealedProviderKey } from '#libs/contracts';
 import { freshDatabase } from '#libs/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -308,5 +308,65 @@ describe('own provider keys', () => {
     expect((await put('/provider/anthropic', KEY)).json()).toMatchObject({ status: 503, code: 'own-keys-unavailable' });
     writeFileSync(file, JSON.stringify(broker.publicJwk));
     expect((await put('/provider/anthropic', KEY)).statusCode).toBe(201);
+  });
+
+  const internal = (path: string, payload: object, credential = 'test-proxy-credential') =>
+    test.app.inject({
+      method: 'POST',
+      url: `/internal/provider-keys/${path}`,
+      headers: { authorization: `Bearer ${credential}` },
+      payload,
+    });
+  const storedId = async (): Promise<string> =>
+    (await test.database.query<{ id: string }>(`SELECT id FROM secrets WHERE purpose = 'provider'`))[0]!.id;
+
+  it('that a provider refused become one event an hour and version, whoever tells it', async () => {
+    await put('/provider/anthropic', KEY, { member: 'wp-1' });
+    const id = await storedId();
+    const events = () =>
+      test.database.query<{ data: object }>(`SELECT data FROM outbox WHERE type = 'provider-key.refused'`);
+    const answers = await Promise.all([1, 2, 3].map(() => internal('refused', { id, version: 1 })));
+    expect(answers.map((answer) => answer.statusCode)).toEqual([204, 204, 204]);
+    expect((await events()).map((row) => row.data)).toEqual([
+      { provider: 'anthropic', version: 1, memberId: member.memberId },
+    ]);
+    await put('/provider/anthropic', `${KEY}-newer`, { member: 'wp-1' });
+    await internal('refused', { id, version: 1 });
+    expect(await events()).toHaveLength(1);
+    await internal('refused', { id, version: 2 });
+    expect(await events()).toHaveLength(2);
+    expect((await internal('refused', { id: 'sec_none', version: 1 })).statusCode).toBe(204);
+  });
+
+  it('sealed anew by the broker replace exactly what they were made of', async () => {
+    await put('/provider/anthropic', KEY);
+    const id = await storedId();
+    const next = await generateBrokerKey();
+    const file = join(test.config.secretsDir, 'broker-public.json');
+    const owner = { tenantId: acme.tenantId, memberId: null, provider: 'anthropic' };
+    const jwe = await sealProviderKey({ ...next.publicJwk, kid: next.kid }, owner, KEY);
+    const early = await internal('reseal', { id, version: 1, jwe });
+    expect(early.json()).toMatchObject({ status: 409, code: 'provider-key-changed' });
+    writeFileSync(file, JSON.stringify(next.publicJwk));
+    const answers = await Promise.all([1, 2].map(() => internal('reseal', { id, version: 1, jwe })));
+    expect(answers.map((answer) => answer.statusCode).sort()).toEqual([200, 409]);
+    const feed = await connect();
+    await until(() => feed.keys().some((key) => key.version === 2));
+    expect(await openProviderKey([next], owner, feed.keys()[0]!.jwe)).toBe(KEY);
+    feed.end();
+    writeFileSync(file, JSON.stringify(broker.publicJwk));
+    for (const body of [
+      { id, version: 2, jwe: 'nonsense' },
+      { id, version: 0, jwe },
+      { id, jwe },
+    ])
+      expect((await internal('reseal', body)).statusCode).toBe(400);
+  });
+
+  it('are nobody else’s business but the proxies’', async () => {
+    for (const path of ['refused', 'reseal']) {
+      expect((await internal(path, { id: 'x', version: 1 }, 'wrong-credential')).statusCode).toBe(401);
+      expect((await internal(path, { id: 'x', version: 1 }, acme.key)).statusCode).toBe(401);
+    }
   });
 });

@@ -16,6 +16,7 @@ export const WEBHOOK_EVENTS = {
   'trust.changed': "A member's trust ceiling rose or fell.",
   'quota.warning': 'A daily limit is used up to 80 %.',
   'quota.exhausted': 'A daily limit is used up.',
+  'provider-key.refused': 'The model provider refused an own key; agents that need it cannot answer.',
   'tenant.suspended': 'The tenant was suspended.',
   'tenant.resumed': 'The tenant was resumed.',
   'webhook.test': 'Sent when you ask for it, to try an endpoint.',

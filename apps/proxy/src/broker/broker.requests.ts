@@ -190,6 +190,7 @@ export class BrokerRequests {
       'model call failed',
     );
     if (fault === 'broken') return;
+    if (fault === 'key-refused') this.parts.keys.refused(chosen);
     const problem = fault === 'key-refused' ? 'model-provider-key-refused' : FAULT_PROBLEMS[fault];
     this.#refuse(req, res, provider, problem, requestId, { holder: chosen.holder });
   }

@@ -65,7 +65,7 @@ const ask = (name: string) =>
   });
 
 /** The key that the provider saw. */
-async function keyOf(name: string): Promise<string | undefined> {
+async function keyOf(name: string): Promise<string | null | undefined> {
   const answer = await ask(name);
   await answer.arrayBuffer();
   expect(answer.status).toBe(200);

@@ -8,6 +8,7 @@ import type { Logger } from '../proxy.log.js';
 import type { ModelProvider } from '../proxy.metrics.js';
 import { type BrokerProblem, providerConfig } from './provider-api.js';
 import type { BrokerKeyFile } from './provider-keys.file.js';
+import type { ProviderKeyUpkeep } from './provider-keys.upkeep.js';
 
 export type KeyHolder = 'member' | 'tenant' | 'platform';
 
@@ -31,6 +32,7 @@ export class ProviderKeys {
     private readonly table: RouteTable,
     private readonly config: ProxyConfig,
     private readonly file: BrokerKeyFile,
+    private readonly upkeep: ProviderKeyUpkeep,
     private readonly log: Logger,
   ) {}
 
@@ -40,6 +42,11 @@ export class ProviderKeys {
     if (!sealed) return this.#platform(provider);
     const open = this.#open.get(cacheKey(sealed));
     return open === undefined ? this.#openNow(sealed) : chosen(sealed, open);
+  }
+
+  /** The provider refused it. */
+  refused({ sealed }: ChosenKey): void {
+    if (sealed) this.upkeep.refused(sealed);
   }
 
   #platform(provider: ModelProvider): ChosenKey | BrokerProblem {
