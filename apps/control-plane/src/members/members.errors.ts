@@ -17,6 +17,15 @@ export class TierUnknown extends DomainError {
   override readonly errors = [{ field: 'tier', message: 'is not a tier of this tenant' }];
 }
 
+export class TierRetired extends DomainError {
+  readonly code = 'tier-retired';
+  readonly kind = 'rule';
+  override readonly errors = [{ field: 'tier', message: 'is retired: members keep it, nobody else gets it' }];
+  constructor(offered: readonly string[]) {
+    super(`This tier is no longer offered. Use one of: ${offered.join(', ')}.`);
+  }
+}
+
 export class MemberStateForbids extends DomainError {
   readonly code = 'member-state-forbids';
   readonly kind = 'conflict';

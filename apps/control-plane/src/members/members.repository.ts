@@ -62,12 +62,7 @@ export const agentUrl = (proxyUrl: string, slug: string, agentId: string): strin
 export const memberEtag = (member: Pick<MemberView, 'id' | 'updatedAt'>): string => etagOf(member.id, member.updatedAt);
 
 /** `now` decides whether invitations and downgrades still count. */
-export function toMemberView(
-  member: MemberRecord,
-  tiers: readonly TierRow[],
-  proxyUrl: string,
-  now: Date,
-): MemberView {
+export function toMemberView(member: MemberRecord, tiers: readonly TierRow[], proxyUrl: string, now: Date): MemberView {
   const agent = member.agents[0];
   const gateway = agent?.gateway;
   const tier = tiers.find((row) => row.tenantId === member.tenantId && row.key === member.tierKey);

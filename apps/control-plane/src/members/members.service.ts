@@ -8,10 +8,10 @@ import { AuditLog } from '../audit/audit-log.js';
 import type { OperationKind } from '../operations/operation-steps.js';
 import { OperationsRepository, toOperationView } from '../operations/operations.repository.js';
 import { Outbox } from '../outbox/outbox.js';
-import { Waker } from '../provisioning/waker.js';
+import { CeilingChanges } from '../trust/ceiling-changes.js';
 import { assertTenantOpen } from '../tenants/tenant-guard.js';
 import type { PutMemberDto } from './dto/put-member.dto.js';
-import { ExternalIdInvalid, MemberNotFound, MemberStateForbids, TierUnknown } from './members.errors.js';
+import { ExternalIdInvalid, MemberNotFound, MemberStateForbids, TierRetired, TierUnknown } from './members.errors.js';
 import {
   type MemberFilter,
   type MemberRecord,
@@ -46,6 +46,9 @@ const ACTIONS: Record<
   erase: { from: ['active', 'paused', 'cancelled'], to: 'erased', desired: 'erased', past: 'erased' },
 };
 
+const offeredKeys = (tiers: readonly TierRow[]): string[] =>
+  tiers.filter((row) => row.retiredAt === null).map((row) => row.key);
+
 const EXTERNAL_ID = /^[\w.:@+-]{1,128}$/;
 
 /**
@@ -60,7 +63,7 @@ export class MembersService {
     private readonly operations: OperationsRepository,
     private readonly audit: AuditLog,
     private readonly outbox: Outbox,
-    private readonly waker: Waker,
+    private readonly ceilings: CeilingChanges,
     private readonly config: ControlPlaneConfig,
     private readonly ids: Ids,
     private readonly clock: Clock,
@@ -76,11 +79,15 @@ export class MembersService {
       if (!tier) throw new TierUnknown(tiers.map((row) => row.key));
       const before = await this.members.find(tx, caller.tenantId, externalId);
       if (before?.agents[0]?.desiredState === 'erased') throw new MemberStateForbids('changed', 'being erased');
-      assertIfMatch(ifMatch, before ? memberEtag(toMemberView(before, tiers, this.config.proxyUrl, this.clock.now())) : '');
-      const kind = before
-        ? await this.#update(tx, before, wanted, tier)
-        : await this.#create(tx, caller, externalId, wanted, tier);
-      return this.#conclude(tx, caller, externalId, tiers, before, kind);
+      assertIfMatch(
+        ifMatch,
+        before ? memberEtag(toMemberView(before, tiers, this.config.proxyUrl, this.clock.now())) : '',
+      );
+      if (tier.retiredAt && before?.tierKey !== tier.key) throw new TierRetired(offeredKeys(tiers));
+      const { kind, fell } = before
+        ? await this.#update(tx, caller, before, wanted, tier)
+        : { kind: await this.#create(tx, caller, externalId, wanted, tier), fell: 0 };
+      return { ...(await this.#conclude(tx, caller, externalId, tiers, before, kind)), fell };
     });
     return this.#afterCommit(change);
   }
@@ -107,7 +114,8 @@ export class MembersService {
         await tx.agent.update({ where: { id: agent.id }, data });
       }
       const tiers = await this.members.tiers(tx, caller.tenantId);
-      return this.#conclude(tx, caller, externalId, tiers, member, done ? undefined : action);
+      const change = await this.#conclude(tx, caller, externalId, tiers, member, done ? undefined : action);
+      return { ...change, fell: 0 };
     });
     return this.#afterCommit(change);
   }
@@ -172,7 +180,13 @@ export class MembersService {
   }
 
   /** Returns what kind of change it is, or undefined when everything is as wanted already. */
-  async #update(tx: Tx, before: MemberRecord, wanted: PutMemberDto, tier: TierRow): Promise<OperationKind | undefined> {
+  async #update(
+    tx: Tx,
+    caller: Caller,
+    before: MemberRecord,
+    wanted: PutMemberDto,
+    tier: TierRow,
+  ): Promise<{ readonly kind: OperationKind | undefined; readonly fell: number }> {
     const agent = before.agents[0]!;
     const workspace = await tx.workspace.findUniqueOrThrow({ where: { id: agent.workspaceId } });
     const member = {
@@ -193,7 +207,9 @@ export class MembersService {
       context.name !== workspace.name ||
       context.stage !== workspace.stage;
     const stuck = agent.phase === 'failed' && before.status === 'active';
-    if (!changed && !stuck) return undefined;
+    if (!changed && !stuck) return { kind: undefined, fell: 0 };
+    const { tenantId, actor } = caller;
+    const ceilings = before.tierKey === tier.key ? [] : await this.ceilings.before(tx, tenantId, { id: before.id });
     await tx.member.update({ where: { id: before.id }, data: member });
     await tx.workspace.update({ where: { id: workspace.id }, data: context });
     await tx.subscription.updateMany({
@@ -209,8 +225,10 @@ export class MembersService {
       failures: 0,
     };
     await tx.agent.update({ where: { id: agent.id }, data });
-    if (before.status === 'cancelled') return 'resume';
-    return before.tierKey === tier.key ? (stuck ? 'provision' : 'update') : 'change-tier';
+    const detail = { from: before.tierKey, tier: tier.key };
+    const { fell } = await this.ceilings.settle(tx, tenantId, ceilings, { reason: 'tier-changed', actor, detail });
+    if (before.status === 'cancelled') return { kind: 'resume', fell };
+    return { kind: before.tierKey === tier.key ? (stuck ? 'provision' : 'update') : 'change-tier', fell };
   }
 
   async #conclude(
@@ -251,8 +269,9 @@ export class MembersService {
     return { member, operation: toOperationView(operation), agentId: agent.id };
   }
 
-  async #afterCommit(change: MemberChange & { agentId: string }): Promise<MemberChange> {
-    if (change.operation) await Promise.all([this.waker.wake('agent', change.agentId), this.outbox.announce()]);
+  /** Where the ceiling fell, older tokens have ended: proxies are told too. */
+  async #afterCommit(change: MemberChange & { agentId: string; fell: number }): Promise<MemberChange> {
+    if (change.operation) await this.ceilings.announce({ fell: change.fell, agentIds: [change.agentId] });
     return { member: change.member, operation: change.operation };
   }
 }

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Database, type Prisma, type Tx } from '#libs/database';
 import { assertIfMatch } from '../http/etag.js';
+import { CeilingChanges } from '../trust/ceiling-changes.js';
 import { TenantChanges } from './tenant-changes.js';
 import { TenantStateForbids } from './tenants.errors.js';
 import { TenantsRepository } from './tenants.repository.js';
@@ -43,6 +44,7 @@ export class TenantSettingsService {
     private readonly database: Database,
     private readonly tenants: TenantsRepository,
     private readonly changes: TenantChanges,
+    private readonly ceilings: CeilingChanges,
   ) {}
 
   /** By the tenant itself: a key or staff. */
@@ -81,8 +83,8 @@ export class TenantSettingsService {
     const differences = differencesOf(before, data, hosts);
     if (Object.keys(differences).length === 0) return before;
     if (differences['hosts'] && hosts) await this.tenants.setHosts(tx, id, hosts);
-    const ceilings = differences['trustCeiling'] || differences['platformTrustCeiling'] ? {} : undefined;
-    const former = ceilings ? await this.ceilings.before(tx, id, ceilings) : [];
+    const trust = differences['trustCeiling'] ?? differences['platformTrustCeiling'];
+    const former = trust ? await this.ceilings.before(tx, id, {}) : [];
     const after = await this.tenants.update(tx, id, data);
     await this.ceilings.settle(tx, id, former, { reason: 'tenant-changed', actor });
     await this.changes.record(tx, {

@@ -67,14 +67,6 @@ export class TenantsRepository {
     }
   }
 
-  /** Every agent that should run is compiled and published again: something above it changed. */
-  async touchAgents(tx: Tx, tenantId: string): Promise<void> {
-    await tx.agent.updateMany({
-      where: { tenantId, desiredState: 'active' },
-      data: { generation: { increment: 1n }, dueAt: this.clock.now() },
-    });
-  }
-
   /** Puts every agent away; its folder is kept. */
   async restAgents(tx: Tx, tenantId: string): Promise<number> {
     const data = { desiredState: 'inactive', generation: { increment: 1n }, dueAt: this.clock.now() };
