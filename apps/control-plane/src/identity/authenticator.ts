@@ -90,8 +90,8 @@ export class Authenticator {
     }
     const session = await this.#session(credentials);
     const { id: sessionId, user } = session;
+    if (user.isOperator) this.#assertSecondFactor(session);
     if (user.isOperator && wanted !== undefined) {
-      this.#assertSecondFactor(session);
       const tenantId = await this.sessions.tenantExists(wanted);
       return { kind: 'operator', userId: user.id, sessionId, scopes: ['*'], tenantId };
     }

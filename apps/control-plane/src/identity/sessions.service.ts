@@ -6,6 +6,7 @@ import { currentRequest } from '../http/request-context.js';
 import { TenantRequired } from './identity.errors.js';
 import { isStaffRole, type StaffRole } from './roles.js';
 import { randomSecret, sha256 } from './secrets.js';
+import { AccountDisabled } from './sign-in/sign-in.errors.js';
 import type { UserView } from './users.service.js';
 
 /** A session ends then, whatever happens. */
@@ -27,6 +28,15 @@ export interface ConsoleSession {
   readonly method: string;
   /** Opened with two factors: a code beside the first one, or a passkey. */
   readonly secondFactor: boolean;
+}
+
+export type StartedSession = ConsoleSession & { readonly cookie: string };
+
+export interface StartOptions {
+  /** The cookie that the browser had. */
+  readonly before?: string | undefined;
+  /** Throws when what was proved is no longer so. */
+  readonly still?: ((user: { readonly passwordHash: string | null }) => void) | undefined;
 }
 
 type SessionRow = Prisma.UserSessionGetPayload<{ include: { user: true } }>;
@@ -57,8 +67,11 @@ export class SessionsService {
     private readonly clock: Clock,
   ) {}
 
-  /** A new session of somebody who has proved who they are; the one that the browser had before ends. */
-  async start(userId: string, method: string, before?: string): Promise<ConsoleSession & { readonly cookie: string }> {
+  /**
+   * A new session of somebody who has proved who they are; the one that the browser had before ends. `still` looks once more
+   * at the user under a lock: a password that is changed while it is checked opens nothing. Throws AccountDisabled.
+   */
+  async start(userId: string, method: string, options: StartOptions = {}): Promise<StartedSession> {
     const cookie = randomSecret();
     const now = this.clock.now();
     const expiresAt = new Date(now.getTime() + SESSION_SECONDS * 1_000);
@@ -66,8 +79,12 @@ export class SessionsService {
     const data = { id: this.ids.next('userSession'), idHash: sha256(cookie), userId, method, address, userAgent };
     const times = { createdAt: now, lastSeenAt: now, provedAt: now, expiresAt };
     const row = await this.database.system(async (tx) => {
-      if (before) await tx.userSession.deleteMany({ where: { idHash: sha256(before) } });
+      await tx.$queryRaw`SELECT id FROM users WHERE id = ${userId} FOR SHARE`;
+      const before = options.before === undefined ? undefined : sha256(options.before);
+      if (before) await tx.userSession.deleteMany({ where: { idHash: before } });
       const made = await tx.userSession.create({ data: { ...data, ...times }, include: { user: true } });
+      if (made.user.disabledAt !== null) throw new AccountDisabled();
+      options.still?.(made.user);
       await this.#record(tx, userId, 'session.start', made.id, { method });
       return made;
     });

@@ -47,10 +47,11 @@ export class UsersService {
   }
 
   /** The user when the password is right and the account enabled; takes as long when there is no such user. */
-  async verify(email: string, password: string): Promise<UserView | undefined> {
+  async verify(email: string, password: string): Promise<(UserView & { passwordHash: string | null }) | undefined> {
     const user = await this.database.system((tx) => tx.user.findUnique({ where: { email: normalizeEmail(email) } }));
     const right = await verifyPassword(user?.passwordHash ?? undefined, password);
-    return user && right && user.disabledAt === null ? { id: user.id, email: user.email } : undefined;
+    if (!user || !right || user.disabledAt !== null) return undefined;
+    return { id: user.id, email: user.email, passwordHash: user.passwordHash };
   }
 
   /** The same for somebody who is signed in. */

@@ -9,7 +9,8 @@ import { OwnOriginGuard } from '../sign-in/own-origin.guard.js';
 import { RecentProof } from '../sign-in/recent-proof.js';
 import type { SignInOutcome } from '../sign-in/sign-in-flow.js';
 import { SecondFactorSignInService } from './second-factor-sign-in.service.js';
-import { type TotpSetup, TotpSetupService, type TotpView } from './totp-setup.service.js';
+import { type TotpSetup, TotpSetupService } from './totp-setup.service.js';
+import { TotpService, type TotpView } from './totp.service.js';
 
 @ApiTags('session')
 @UseGuards(OwnOriginGuard)
@@ -17,7 +18,8 @@ import { type TotpSetup, TotpSetupService, type TotpView } from './totp-setup.se
 export class SecondFactorController {
   constructor(
     private readonly signIns: SecondFactorSignInService,
-    private readonly totp: TotpSetupService,
+    private readonly setup: TotpSetupService,
+    private readonly totp: TotpService,
     private readonly proof: RecentProof,
     private readonly cookies: ConsoleCookies,
   ) {}
@@ -47,7 +49,7 @@ export class SecondFactorController {
   ): Promise<TotpSetup> {
     await this.proof.require(sessionId);
     void reply.header('cache-control', 'no-store');
-    return this.totp.begin(userId);
+    return this.setup.begin(userId);
   }
 
   @SignedIn()
@@ -59,7 +61,7 @@ export class SecondFactorController {
     @Body() { code }: CodeDto,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<{ recoveryCodes: string[] }> {
-    const { codes, cookie } = await this.totp.confirm(userId, sessionId, code);
+    const { codes, cookie } = await this.setup.confirm(userId, sessionId, code);
     this.cookies.set(reply, SESSION_COOKIE, cookie, SESSION_SECONDS);
     return { recoveryCodes: codes };
   }

@@ -212,6 +212,8 @@ describe('turning codes off', () => {
     expect((await here.call('POST', '/v1/session/recovery-codes')).body).toMatchObject({ code: 'totp-off' });
     expect((await browser().signIn('disable@example.com')).body).toMatchObject({ status: 'signed-in' });
     expect(await auditActions(fixture.test, userId)).toEqual(['totp.enable', 'totp.disable']);
+    const told = () => fixture.smtp.mails.filter(({ to }) => to.includes('disable@example.com'));
+    await expect.poll(() => told().some(({ content }) => content.includes('turned off'))).toBe(true);
     const stranger = browser();
     for (const [method, url] of [
       ['GET', 'totp'],

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import QRCode from 'qrcode';
-import { Database, type Tx } from '#libs/database';
+import { Database } from '#libs/database';
 import { Clock } from '#libs/kernel';
 import { AuditLog } from '../../audit/audit-log.js';
 import { SessionsService } from '../sessions.service.js';
@@ -8,12 +8,6 @@ import { ProofInvalid, TotpOff, TotpOn } from '../sign-in/sign-in.errors.js';
 import { RecoveryCodes } from './recovery-codes.js';
 import { SecondFactorService } from './second-factor.service.js';
 import { totpUrl } from './totp-codes.js';
-
-export interface TotpView {
-  readonly status: 'off' | 'pending' | 'on';
-  readonly confirmedAt: string | null;
-  readonly recoveryCodesLeft: number;
-}
 
 export interface TotpSetup {
   readonly secret: string;
@@ -34,13 +28,6 @@ export class TotpSetupService {
     private readonly audit: AuditLog,
     private readonly clock: Clock,
   ) {}
-
-  async get(userId: string): Promise<TotpView> {
-    const row = await this.database.system((tx) => tx.userTotp.findUnique({ where: { userId } }));
-    const status = !row ? 'off' : row.confirmedAt ? 'on' : 'pending';
-    const confirmedAt = row?.confirmedAt?.toISOString() ?? null;
-    return { status, confirmedAt, recoveryCodesLeft: row?.recoveryHashes.length ?? 0 };
-  }
 
   /** A new secret that counts for nothing until it is confirmed. Throws TotpOn. */
   async begin(userId: string): Promise<TotpSetup> {
@@ -74,35 +61,10 @@ export class TotpSetupService {
       if ((await tx.userTotp.updateMany({ where, data })).count === 0) throw new TotpOn();
       await this.sessions.endAll(tx, userId, sessionId);
       const fresh = await this.sessions.raise(tx, sessionId, 'totp');
-      await this.#record(tx, userId, 'totp.enable');
+      const line = { tenantId: null, actor: `user:${userId}`, action: 'totp.enable', resource: 'user' };
+      await this.audit.record(tx, { ...line, resourceId: userId, data: {} });
       return fresh;
     });
     return { codes, cookie };
-  }
-
-  /** Turns it off; sessions opened with a code count as opened with one factor from then on. Throws TotpOff. */
-  async disable(userId: string): Promise<void> {
-    await this.database.system(async (tx) => {
-      const { count } = await tx.userTotp.deleteMany({ where: { userId } });
-      if (count === 0) throw new TotpOff();
-      await this.sessions.lower(tx, userId);
-      await this.#record(tx, userId, 'totp.disable');
-    });
-  }
-
-  /** Ten new ones; what is left of the old ones stops working. Throws TotpOff. */
-  async renewRecoveryCodes(userId: string): Promise<string[]> {
-    const { codes, hashes: recoveryHashes } = this.codes.make(userId);
-    await this.database.system(async (tx) => {
-      const where = { userId, confirmedAt: { not: null } };
-      if ((await tx.userTotp.updateMany({ where, data: { recoveryHashes } })).count === 0) throw new TotpOff();
-      await this.#record(tx, userId, 'recovery-codes.renew');
-    });
-    return codes;
-  }
-
-  async #record(tx: Tx, userId: string, action: string): Promise<void> {
-    const line = { tenantId: null, actor: `user:${userId}`, action, resource: 'user', resourceId: userId, data: {} };
-    await this.audit.record(tx, line);
   }
 }

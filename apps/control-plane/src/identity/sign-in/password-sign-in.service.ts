@@ -26,7 +26,9 @@ export class PasswordSignInService {
     await this.#count(email, request);
     const user = await this.users.verify(email, password);
     if (!user) throw new LoginInvalid();
-    return this.flow.finish(user.id, 'password', reply);
+    return this.flow.finish(user.id, 'password', reply, ({ passwordHash }) => {
+      if (passwordHash !== user.passwordHash) throw new LoginInvalid();
+    });
   }
 
   async #count(email: string, request: FastifyRequest): Promise<void> {

@@ -128,6 +128,20 @@ describe('a forgotten password', () => {
     expect((await browser().signIn('race@example.com', set[0]!)).status).toBe(201);
   });
 
+  it('leaves no session to who signs in with the old one at that moment', async () => {
+    const userId = await seedUser(fixture.test, 'moment@example.com');
+    const token = await resetToken('moment@example.com');
+    const late = Array.from({ length: 8 }, () => browser());
+    const [reset, ...tries] = await Promise.all([
+      complete(token, NEW),
+      ...late.map((someone) => someone.signIn('moment@example.com', PASSWORD)),
+    ]);
+    expect(reset.status).toBe(204);
+    expect(tries.every(({ status }) => status === 201 || status === 401)).toBe(true);
+    const left = await fixture.test.database.query('SELECT id FROM user_sessions WHERE user_id = $1', [userId]);
+    expect(left).toEqual([]);
+  });
+
   it('link works for half an hour', async () => {
     await seedUser(fixture.test, 'expired@example.com');
     const token = await resetToken('expired@example.com');

@@ -2,15 +2,13 @@ import { Injectable } from '@nestjs/common';
 import { Database, type Tx } from '#libs/database';
 import { Clock } from '#libs/kernel';
 import { AuditLog } from '../../audit/audit-log.js';
-import { MailOutbox } from '../../mail/mail-outbox.js';
 import { assertPassword } from '../password-policy.js';
 import { hashPassword } from '../passwords.js';
 import { SessionsService } from '../sessions.service.js';
+import { SecurityNotices } from './security-notices.js';
 import { type AttemptKind, SignInAttempts } from './sign-in-attempts.js';
 import { passwordChangedMail } from './sign-in-mails.js';
 import { LinkInvalid } from './sign-in.errors.js';
-
-const NOTICE_SECONDS = 86_400;
 
 interface NewPassword {
   readonly userId: string;
@@ -30,7 +28,7 @@ export class PasswordsService {
     private readonly sessions: SessionsService,
     private readonly attempts: SignInAttempts,
     private readonly audit: AuditLog,
-    private readonly outbox: MailOutbox,
+    private readonly notices: SecurityNotices,
     private readonly clock: Clock,
   ) {}
 
@@ -70,23 +68,16 @@ export class PasswordsService {
     if (!user) throw new LinkInvalid();
     assertPassword(password, user.email);
     const passwordHash = await hashPassword(password);
-    const notice = user.passwordHash === null ? undefined : await this.#notice(user.email);
+    const notice = await this.notices.prepare(user.email, passwordChangedMail());
     await this.database.system(async (tx) => {
       await before?.(tx);
       await tx.user.update({ where: { id: userId }, data: { passwordHash }, select: { id: true } });
       const sessionsEnded = await this.sessions.endAll(tx, userId, keep);
       await this.attempts.dropAll(tx, userId);
-      if (notice) await this.outbox.append(tx, notice);
+      if (user.passwordHash !== null) await this.notices.append(tx, notice);
       const line = { tenantId: null, actor: `user:${userId}`, action, resource: 'user', resourceId: userId };
       await this.audit.record(tx, { ...line, data: { sessionsEnded } });
     });
-    if (notice) await this.outbox.announce();
-  }
-
-  async #notice(recipient: string) {
-    if (this.outbox.unavailable !== undefined) return undefined;
-    const expiresAt = new Date(this.clock.now().getTime() + NOTICE_SECONDS * 1_000);
-    const kind = 'password-changed';
-    return this.outbox.prepare({ tenantId: null, recipient, kind, expiresAt, ...passwordChangedMail() });
+    await this.notices.announce(notice);
   }
 }

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { Database } from '#libs/database';
-import { SESSION_SECONDS, type SessionUser, SessionsService } from '../sessions.service.js';
+import { SESSION_SECONDS, SessionsService, type SessionUser, type StartOptions } from '../sessions.service.js';
 import { ConsoleCookies, SECOND_FACTOR_COOKIE, SESSION_COOKIE } from './console-cookies.js';
 import { DeviceCookies } from './device-cookies.js';
 import { SignInAttempts } from './sign-in-attempts.js';
@@ -35,11 +35,16 @@ export class SignInFlow {
    * Call when the first factor is proved. A passkey with user verification is two factors in one and needs no second step.
    * Throws AccountDisabled.
    */
-  async finish(userId: string, method: SignInMethod, reply: FastifyReply): Promise<SignInOutcome> {
+  async finish(
+    userId: string,
+    method: SignInMethod,
+    reply: FastifyReply,
+    still?: StartOptions['still'],
+  ): Promise<SignInOutcome> {
     const select = { disabledAt: true, totp: { select: { confirmedAt: true } } } as const;
     const user = await this.database.system((tx) => tx.user.findUnique({ where: { id: userId }, select }));
     if (!user || user.disabledAt !== null) throw new AccountDisabled();
-    if (method === 'passkey' || !user.totp?.confirmedAt) return this.signIn(userId, method, reply);
+    if (method === 'passkey' || !user.totp?.confirmedAt) return this.signIn(userId, method, reply, still);
     const { token, expiresAt } = await this.database.system((tx) =>
       this.attempts.issue(tx, { kind: 'second-factor', userId, data: { method }, seconds: SECOND_FACTOR_SECONDS }),
     );
@@ -48,8 +53,14 @@ export class SignInFlow {
   }
 
   /** A session of its own id whatever the browser had before; that one ends. */
-  async signIn(userId: string, method: string, reply: FastifyReply): Promise<SignInOutcome> {
-    const session = await this.sessions.start(userId, method, this.cookies.read(reply.request.headers, SESSION_COOKIE));
+  async signIn(
+    userId: string,
+    method: string,
+    reply: FastifyReply,
+    still?: StartOptions['still'],
+  ): Promise<SignInOutcome> {
+    const before = this.cookies.read(reply.request.headers, SESSION_COOKIE);
+    const session = await this.sessions.start(userId, method, { before, still });
     this.cookies.set(reply, SESSION_COOKIE, session.cookie, SESSION_SECONDS);
     this.devices.remember(reply, session.user.email);
     return { status: 'signed-in', user: session.user, expiresAt: session.expiresAt.toISOString() };

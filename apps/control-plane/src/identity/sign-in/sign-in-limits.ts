@@ -25,7 +25,7 @@ export const SIGN_IN_LIMITS = {
   /** Passwords for one e-mail address from everywhere but known browsers. */
   email: [
     { tries: 50, seconds: 900 },
-    { tries: 200, seconds: 86_400 },
+    { tries: 1_000, seconds: 86_400 },
   ],
   /** Sign-ins of every kind from one network address. */
   address: [{ tries: 50, seconds: 900 }],
@@ -72,13 +72,13 @@ export class SignInLimits {
     return (await this.#count(name, of)) === undefined;
   }
 
+  /** A try that a window refuses does not count in the longer ones: those count what was really tried. */
   async #count(name: LimitName, of: string): Promise<(Limit & { readonly resetSeconds: number }) | undefined> {
-    let refused: (Limit & { readonly resetSeconds: number }) | undefined;
     for (const limit of SIGN_IN_LIMITS[name]) {
       const { allowed, resetSeconds } = await this.counters.consume(keyOf(name, of), limit.tries, limit.seconds);
-      if (!allowed && resetSeconds > (refused?.resetSeconds ?? 0)) refused = { ...limit, resetSeconds };
+      if (!allowed) return { ...limit, resetSeconds };
     }
-    return refused;
+    return undefined;
   }
 
   async #tell(name: LimitName, of: string, limit: Limit, about: string | About): Promise<void> {

@@ -29,6 +29,17 @@ export const passwordChangedMail = (): MailText =>
     tail: ['If that was not you, choose a new password at once and tell whoever runs your platform.'],
   });
 
+export const codesChangedMail = (on: boolean): MailText =>
+  layOutMail({
+    subject: `Sign-in codes were turned ${on ? 'on' : 'off'}`,
+    lead: [
+      on
+        ? 'An authenticator app was set up for your account: signing in asks for a code of it from now on.'
+        : 'The authenticator app of your account was removed: signing in asks for no code any more.',
+    ],
+    tail: ['If that was not you, choose a new password at once and tell whoever runs your platform.'],
+  });
+
 export const invitationMail = (url: string, where: string): MailText =>
   layOutMail({
     subject: `You are invited to ${where}`,

@@ -3,6 +3,7 @@ import { SecondFactorController } from '../second-factor/second-factor.controlle
 import { SecondFactorSignInService } from '../second-factor/second-factor-sign-in.service.js';
 import { SecondFactorService } from '../second-factor/second-factor.service.js';
 import { TotpSetupService } from '../second-factor/totp-setup.service.js';
+import { TotpService } from '../second-factor/totp.service.js';
 import { AccountController } from './account.controller.js';
 import { AccountSessionsService } from './account-sessions.service.js';
 import { ConsoleCookies } from './console-cookies.js';
@@ -12,6 +13,7 @@ import { MailedLinksService } from './mailed-links.service.js';
 import { PasswordSignInService } from './password-sign-in.service.js';
 import { PasswordsService } from './passwords.service.js';
 import { RecentProof } from './recent-proof.js';
+import { SecurityNotices } from './security-notices.js';
 import { SessionController } from './session.controller.js';
 import { SessionViews } from './session-views.js';
 import { SignInAttempts } from './sign-in-attempts.js';
@@ -44,6 +46,8 @@ export const SIGN_IN_PROVIDERS = [
   RecoveryCodes,
   SecondFactorService,
   SecondFactorSignInService,
+  SecurityNotices,
   SessionViews,
+  TotpService,
   TotpSetupService,
 ];

@@ -40,6 +40,17 @@ export class AdminUsersController {
     return user;
   }
 
+  @Post(':id/invitation')
+  @HttpCode(202)
+  @RequireScopes('users:write')
+  @ApiOperation({ summary: 'Invite somebody once more who has not signed in yet; the link before dies' })
+  async inviteAgain(
+    @CurrentPrincipal() principal: Principal,
+    @Param('id') id: string,
+  ): Promise<{ readonly invitation: InvitationView | null }> {
+    return { invitation: await this.users.inviteAgain(principal, id) };
+  }
+
   @Patch(':id')
   @RequireScopes('users:write')
   @ApiOperation({ summary: 'Change name or role, disable or enable; the last operator stays' })

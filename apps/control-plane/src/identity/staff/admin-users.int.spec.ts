@@ -43,10 +43,14 @@ describe('users, for operators', () => {
     expect((await operator.call('POST', '/v1/admin/users', body)).body).toMatchObject({ code: 'user-exists' });
     await expect.poll(() => fixture.smtp.tokenFor('invited@example.com', 'invitation')).toBeDefined();
     const token = fixture.smtp.tokenFor('invited@example.com', 'invitation');
+    const { id } = made.body['user'] as { id: string };
+    const again = () => operator.call('POST', `/v1/admin/users/${id}/invitation`);
+    expect((await operator.call('POST', '/v1/admin/users/usr_none/invitation')).status).toBe(404);
     const person = browser();
     const password = 'three green parrots';
     expect((await person.call('POST', '/v1/session/invitation', { token, password })).status).toBe(201);
     expect((await person.call('GET', '/v1/admin/users')).status).toBe(200);
+    expect((await again()).body).toMatchObject({ code: 'already-joined' });
   });
 
   it('are disabled, which ends their sessions and links, and enabled again', async () => {

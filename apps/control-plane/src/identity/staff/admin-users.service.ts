@@ -92,6 +92,17 @@ export class AdminUsersService {
     return { user, invitation: await this.invited.announce(link, true) };
   }
 
+  /** Throws UserNotFound, AlreadyJoined or TooManyAttempts. */
+  async inviteAgain(principal: Principal, id: string): Promise<InvitationView | null> {
+    const user = await this.database.system((tx) => this.#get(tx, id));
+    const link = await this.invited.again(principal, user, null, 'Wirebot');
+    await this.database.system(async (tx) => {
+      await this.invited.resend(tx, id, link);
+      await this.#record(tx, principal, 'user.invite', id, {});
+    });
+    return this.invited.announce(link, true);
+  }
+
   /**
    * A user who is disabled or no operator any more is signed out. Throws UserNotFound, RoleTooHigh, LastOperator or
    * PreconditionFailed.

@@ -4,11 +4,20 @@ import { Clock, Ids } from '#libs/kernel';
 import { MailOutbox } from '../../mail/mail-outbox.js';
 import type { Principal } from '../principal.js';
 import { type Invitation, MailedLinksService } from '../sign-in/mailed-links.service.js';
+import { SignInLimits } from '../sign-in/sign-in-limits.js';
 import { normalizeEmail } from '../users.service.js';
+import { AlreadyJoined } from './staff.errors.js';
 
 export interface NewPerson {
   readonly email: string;
   readonly name?: string | undefined;
+}
+
+export interface InvitedUser {
+  readonly id: string;
+  readonly email: string;
+  readonly passwordHash: string | null;
+  readonly emailVerifiedAt: Date | null;
 }
 
 export interface InvitationView {
@@ -24,6 +33,7 @@ export class InvitedUsers {
     private readonly database: Database,
     private readonly links: MailedLinksService,
     private readonly outbox: MailOutbox,
+    private readonly limits: SignInLimits,
     private readonly ids: Ids,
     private readonly clock: Clock,
   ) {}
@@ -43,6 +53,18 @@ export class InvitedUsers {
     if (known > 0) return undefined;
     if (principal.kind !== 'operator') this.outbox.assertAvailable();
     return this.links.prepareInvitation(email, tenantId, where);
+  }
+
+  /** Another link for somebody who has not come yet; the one before dies. Throws MailNotConfigured or TooManyAttempts. */
+  async again(principal: Principal, user: InvitedUser, tenantId: string | null, where: string): Promise<Invitation> {
+    if (principal.kind !== 'operator') this.outbox.assertAvailable();
+    if (user.passwordHash !== null || user.emailVerifiedAt !== null) throw new AlreadyJoined();
+    await this.limits.consume('mails', user.email, user.id);
+    return this.links.prepareInvitation(user.email, tenantId, where);
+  }
+
+  async resend(tx: Tx, userId: string, invitation: Invitation): Promise<void> {
+    await this.links.invite(tx, userId, invitation);
   }
 
   /** The user of the address, made when there is none; then they are invited. */

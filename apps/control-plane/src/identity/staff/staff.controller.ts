@@ -32,6 +32,18 @@ export class StaffController {
     return this.staff.add(tenantId, principal, body);
   }
 
+  @Post(':userId/invitation')
+  @HttpCode(202)
+  @RequireScopes('staff:write')
+  @ApiOperation({ summary: 'Invite somebody once more who has not signed in yet; the link before dies' })
+  async inviteAgain(
+    @CurrentTenant() tenantId: string,
+    @CurrentPrincipal() principal: Principal,
+    @Param('userId') userId: string,
+  ): Promise<{ readonly invitation: InvitationView | null }> {
+    return { invitation: await this.staff.inviteAgain(tenantId, principal, userId) };
+  }
+
   @Patch(':userId')
   @RequireScopes('staff:write')
   @ApiOperation({ summary: "Change somebody's role; a lower one ends their sessions" })

@@ -63,3 +63,11 @@ export class RoleTooHigh extends DomainError {
     super('This role may do more than you may yourself. Give a lower one, or ask somebody who may do everything.');
   }
 }
+
+export class AlreadyJoined extends DomainError {
+  readonly code = 'already-joined';
+  readonly kind = 'conflict';
+  constructor() {
+    super('This person has signed in already and needs no invitation. They can have a sign-in link mailed to them.');
+  }
+}

@@ -161,6 +161,35 @@ describe('the staff of a tenant', () => {
   });
 });
 
+describe('an invitation', () => {
+  it('is sent again to who has not come yet, and the link before dies', async () => {
+    const { people, key } = await seed('again');
+    const { console } = people.owner;
+    const added = await console.call('POST', '/v1/staff', { email: 'late@example.com', role: 'support' });
+    const url = `/v1/staff/${(added.body['staff'] as { userId: string }).userId}/invitation`;
+    const tokens = async (count: number) => {
+      const mails = () => fixture.smtp.mails.filter(({ to }) => to.includes('late@example.com'));
+      await expect.poll(() => mails().length).toBe(count);
+      return mails().map(({ content }) => /#invitation=([\w-]{43})/.exec(content)![1]!);
+    };
+    const [first] = await tokens(1);
+    expect(await console.call('POST', url)).toMatchObject({ status: 202, body: { invitation: { sent: 'by-mail' } } });
+    const [, second] = await tokens(2);
+    const accept = (token: string) => browser().call('POST', '/v1/session/invitation', { token });
+    expect((await accept(first!)).body).toMatchObject({ code: 'link-invalid' });
+    expect((await people.admin.console.call('POST', url)).status).toBe(403);
+    const other = await seed('again-other');
+    expect((await other.people.owner.console.call('POST', url)).status).toBe(404);
+    for (let i = 0; i < 4; i += 1) expect((await byKey(key, 'POST', url)).status).toBe(202);
+    expect((await byKey(key, 'POST', url)).status).toBe(429);
+    expect((await accept(second!)).body).toMatchObject({ code: 'link-invalid' });
+    const newest = (await tokens(6)).slice(2);
+    const answers = await Promise.all(newest.map((token) => accept(token)));
+    expect(answers.filter(({ status }) => status === 201)).toHaveLength(1);
+    expect((await console.call('POST', url)).body).toMatchObject({ code: 'already-joined' });
+  });
+});
+
 describe('a role', () => {
   it('that is lowered or taken away ends the sessions of who had it', async () => {
     const { people, tenantId } = await seed('lowered');

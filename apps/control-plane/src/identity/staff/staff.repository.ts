@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { Prisma, Tx } from '#libs/database';
 
 const WITH_USER = {
+  tenant: { select: { name: true } },
   user: { select: { email: true, name: true, passwordHash: true, emailVerifiedAt: true, disabledAt: true } },
 } as const;
 export type StaffRow = Prisma.TenantStaffGetPayload<{ include: typeof WITH_USER }>;

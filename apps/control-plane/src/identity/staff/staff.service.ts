@@ -73,6 +73,18 @@ export class StaffService {
     return { staff: viewOf(row), invitation: await this.invited.announce(link, made) };
   }
 
+  /** Throws StaffNotFound, AlreadyJoined, MailNotConfigured or TooManyAttempts. */
+  async inviteAgain(tenantId: string, principal: Principal, userId: string): Promise<InvitationView | null> {
+    const row = await this.database.system((tx) => this.staff.find(tx, tenantId, userId));
+    if (!row) throw new StaffNotFound();
+    const link = await this.invited.again(principal, { ...row.user, id: userId }, tenantId, row.tenant.name);
+    await this.database.system(async (tx) => {
+      await this.invited.resend(tx, userId, link);
+      await this.#record(tx, tenantId, principal, 'staff.invite', userId, {});
+    });
+    return this.invited.announce(link, true);
+  }
+
   /** Throws StaffNotFound, OwnRole, RoleTooHigh, LastOwner or PreconditionFailed. */
   async setRole(
     tenantId: string,
