@@ -11,6 +11,7 @@ import { OidcModule } from './identity/oidc/oidc.module.js';
 import { PasskeysModule } from './identity/passkeys/passkeys.module.js';
 import { StaffModule } from './identity/staff/staff.module.js';
 import { MailWorkerModule } from './mail/mail.module.js';
+import { MemberExportsModule } from './members/export/member-exports.module.js';
 import { MembersModule } from './members/members.module.js';
 import { ProvisioningModule } from './provisioning/provisioning.module.js';
 import { SecretsModule } from './secrets/secrets.module.js';
@@ -36,6 +37,7 @@ import { UsageModule } from './usage/usage.module.js';
     TenantsModule,
     ApiKeysModule,
     MembersModule,
+    MemberExportsModule,
     TokensModule,
     SiteTokensModule,
     TrustChangesModule,

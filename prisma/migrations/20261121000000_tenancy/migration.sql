@@ -705,14 +705,14 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO wirebot_s
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO wirebot_app, wirebot_system;
 
 -- What serving one tenant needs, and no more.
-GRANT SELECT, INSERT ON "tier_versions", "trust_transitions" TO wirebot_app;
+GRANT SELECT, INSERT ON "member_exports", "tier_versions", "trust_transitions" TO wirebot_app;
 -- A tier's resources are those of its members' own gateways; everything else about gateways is the reconciler's.
 GRANT UPDATE ("resources", "generation", "due_at", "updated_at") ON "gateways" TO wirebot_app;
 GRANT SELECT, INSERT, DELETE ON "trust_signals" TO wirebot_app;
 GRANT SELECT, INSERT, UPDATE ON "audit_heads", "invitations", "shared_secret_issuers" TO wirebot_app;
 GRANT DELETE ON "shared_secret_issuers" TO wirebot_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON "workspace_roles", "webhook_endpoints", "webhook_deliveries" TO wirebot_app;
-GRANT SELECT ON "member_exports", "tenant_staff", "usage_records", "usage_days", "quota_counters" TO wirebot_app;
+GRANT SELECT ON "tenant_staff", "usage_records", "usage_days", "quota_counters" TO wirebot_app;
 GRANT SELECT ("id", "tenant_id", "member_id", "purpose", "name", "data_key_id", "hint", "version", "created_by", "created_at", "updated_at")
   ON "secrets" TO wirebot_app;
 GRANT INSERT, UPDATE, DELETE ON "secrets" TO wirebot_app;

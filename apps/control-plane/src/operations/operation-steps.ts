@@ -1,8 +1,17 @@
 import type { OperationStepView } from '#libs/contracts';
 
-export type OperationKind = 'provision' | 'update' | 'change-tier' | 'pause' | 'resume' | 'cancel' | 'erase';
+export type OperationKind = 'provision' | 'update' | 'change-tier' | 'pause' | 'resume' | 'cancel' | 'erase' | 'export';
 export type StepName =
-  'place' | 'start-gateway' | 'quiesce' | 'transfer' | 'attach' | 'publish-route' | 'release' | 'detach' | 'erase';
+  | 'place'
+  | 'start-gateway'
+  | 'quiesce'
+  | 'transfer'
+  | 'attach'
+  | 'publish-route'
+  | 'release'
+  | 'detach'
+  | 'erase'
+  | 'collect';
 export type OperationStep = OperationStepView & { readonly name: StepName };
 
 const LEAVE: readonly StepName[] = ['detach', 'release'];
@@ -12,11 +21,13 @@ export function stepsOf(kind: OperationKind, moves: boolean): OperationStep[] {
   const names: readonly StepName[] =
     kind === 'pause' || kind === 'cancel'
       ? LEAVE
-      : kind === 'erase'
-        ? ['detach', 'erase']
-        : moves
-          ? ['place', 'start-gateway', 'quiesce', 'transfer', 'attach', 'publish-route', 'release']
-          : ['place', 'start-gateway', 'attach', 'publish-route'];
+      : kind === 'export'
+        ? ['collect']
+        : kind === 'erase'
+          ? ['detach', 'erase']
+          : moves
+            ? ['place', 'start-gateway', 'quiesce', 'transfer', 'attach', 'publish-route', 'release']
+            : ['place', 'start-gateway', 'attach', 'publish-route'];
   return names.map((name) => ({ name, status: 'pending', startedAt: null, finishedAt: null, detail: null }));
 }
 

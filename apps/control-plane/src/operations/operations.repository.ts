@@ -102,6 +102,56 @@ export class OperationsRepository {
     await this.#finish(tx, row, { status: 'cancelled', error: json(error) });
   }
 
+  /** An export concerns no agent: nothing that happens to the agent replaces or ends it. */
+  async openExport(
+    tx: Tx,
+    wanted: Pick<NewOperation, 'tenantId' | 'memberId' | 'deadlineSeconds'>,
+  ): Promise<OperationRow> {
+    const row = this.#newRow({ ...wanted, agentId: '', kind: 'export', moves: false, generation: 0n });
+    const created = await tx.operation.create({ data: { ...row, agentId: null } });
+    await this.#tell(tx, created, 'opened');
+    return created;
+  }
+
+  async findOpenExport(tx: Tx, tenantId: string, memberId: string): Promise<OperationRow | undefined> {
+    const where = { tenantId, memberId, kind: 'export', status: { in: OPEN } };
+    return (await tx.operation.findFirst({ where })) ?? undefined;
+  }
+
+  async openExports(tx: Tx, limit: number): Promise<OperationRow[]> {
+    const where = { kind: 'export', status: { in: OPEN } };
+    return tx.operation.findMany({ where, orderBy: { id: 'asc' }, take: limit });
+  }
+
+  /** Holds an open export until the transaction ends; false when it is over, or another process holds it. */
+  async holdExport(tx: Tx, tenantId: string, id: string): Promise<boolean> {
+    const rows = await tx.$queryRaw<object[]>`
+      SELECT 1 FROM operations WHERE id = ${id} AND tenant_id = ${tenantId} AND kind = 'export'
+        AND status IN ('pending', 'running') FOR NO KEY UPDATE SKIP LOCKED`;
+    return rows.length === 1;
+  }
+
+  async finishExport(
+    tx: Tx,
+    tenantId: string,
+    id: string,
+    outcome:
+      | { readonly result: Record<string, unknown> }
+      | { readonly error: { readonly code: string; readonly message: string } },
+  ): Promise<void> {
+    const row = await this.find(tx, tenantId, id);
+    if (!row) return;
+    const steps = row.steps as unknown as OperationStep[];
+    const now = this.clock.now().toISOString();
+    if ('error' in outcome) {
+      const failed = stepsFailed(steps, now, outcome.error.message);
+      await this.#finish(tx, row, { status: 'failed', steps: json(failed), error: json(outcome.error) });
+      return;
+    }
+    const done = stepsSucceeded(stepRunning(steps, 'collect', now) ?? steps, now);
+    await this.#finish(tx, row, { status: 'succeeded', steps: json(done), result: json(outcome.result) });
+  }
+
   async findOpen(tx: Tx, agentId: string): Promise<OperationRow | undefined> {
     return (await this.#open(tx, agentId)).at(-1);
   }
@@ -147,7 +197,7 @@ export class OperationsRepository {
   /** Open operations whose time is over. */
   async overdue(tx: Tx, limit: number): Promise<OperationRow[]> {
     return tx.operation.findMany({
-      where: { status: { in: OPEN }, deadline: { lt: this.clock.now() } },
+      where: { status: { in: OPEN }, agentId: { not: null }, deadline: { lt: this.clock.now() } },
       take: limit,
       orderBy: { deadline: 'asc' },
     });

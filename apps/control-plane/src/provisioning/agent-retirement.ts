@@ -111,6 +111,7 @@ export class AgentRetirement {
       data: { externalId, email: `${agent.memberId}@erased.invalid`, name: null, status: 'erased' },
     });
     await tx.workspace.update({ where: { id: agent.workspaceId }, data: { name: 'Erased' } });
+    await tx.memberExport.deleteMany({ where: { tenantId, memberId } });
     await tx.secret.deleteMany({ where: { tenantId: agent.tenantId, memberId: agent.memberId } });
   }
 }

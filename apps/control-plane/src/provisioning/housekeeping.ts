@@ -6,6 +6,7 @@ import { Clock } from '#libs/kernel';
 import { Log } from '../log.js';
 import { OperationsRepository } from '../operations/operations.repository.js';
 import { Outbox } from '../outbox/outbox.js';
+import { MemberExportRunner } from '../members/export/member-export-runner.js';
 import { TenantErasure } from '../tenants/tenant-erasure.service.js';
 import { conditionsOf } from './conditions.js';
 
@@ -28,6 +29,7 @@ export class Housekeeping {
     private readonly operations: OperationsRepository,
     private readonly driver: GatewayDriver,
     private readonly outbox: Outbox,
+    private readonly exports: MemberExportRunner,
     private readonly erasure: TenantErasure,
     private readonly clock: Clock,
     private readonly logger: Log,
@@ -53,6 +55,7 @@ export class Housekeeping {
       this.#purgeAt = now;
       await this.#purge();
     }
+    await this.exports.run(signal);
     await this.erasure.run(signal);
   }
 

@@ -11,6 +11,7 @@ import { RouteFeedService } from '../routing/route-feed.service.js';
 import { RoutePublisher } from '../routing/route-publisher.js';
 import { GatewaySecretReader } from '../secrets/gateway-secret.reader.js';
 import { ProviderKeyReader } from '../secrets/provider-key.reader.js';
+import { MemberExportRunnerModule } from '../members/export/member-export-runner.module.js';
 import { TenantErasureModule } from '../tenants/tenant-erasure.module.js';
 import { AgentMover } from './agent-mover.js';
 import { AgentReconciler } from './agent-reconciler.js';
@@ -26,7 +27,7 @@ import { WakerModule } from './waker.module.js';
 
 /** Makes rows true: reconcilers, the host they work on, and the routes that come out of it. */
 @Module({
-  imports: [OperationsModule, WakerModule, TenantErasureModule],
+  imports: [OperationsModule, WakerModule, TenantErasureModule, MemberExportRunnerModule],
   controllers: [GatewaysController, RouteFeedController],
   providers: [
     gatewayDriverProvider,

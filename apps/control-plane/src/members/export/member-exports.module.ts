@@ -1,0 +1,13 @@
+import { Module } from '@nestjs/common';
+import { OperationsModule } from '../../operations/operations.module.js';
+import { MemberExportsController } from './member-exports.controller.js';
+import { MemberExportsService } from './member-exports.service.js';
+import { OwnExportController } from './own-export.controller.js';
+
+/** What is known of a member, to take home. */
+@Module({
+  imports: [OperationsModule],
+  controllers: [MemberExportsController, OwnExportController],
+  providers: [MemberExportsService],
+})
+export class MemberExportsModule {}
