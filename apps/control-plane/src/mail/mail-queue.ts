@@ -3,8 +3,8 @@ import { Database } from '#libs/database';
 import { backoff, Clock } from '#libs/kernel';
 import { SEND_TIMEOUT_MS } from './mail-transport.js';
 
-/** Tries of a mail before it fails for good: about an hour, by the waits below. */
-export const MAIL_ATTEMPTS = 8;
+/** Tries of a mail before it fails for good: about three hours, by the waits below. */
+export const MAIL_ATTEMPTS = 20;
 const RETRY = { base: 5_000, cap: 20 * 60_000 } as const;
 /** Longer than a try can take, so that a mail whose sender died is taken up again and none is in two hands. */
 const LEASE_MS = SEND_TIMEOUT_MS + 15_000;
