@@ -50,11 +50,15 @@ export class FakeControlPlane {
   readonly leaseCalls: QuotaCall[] = [];
   /** The status that reports are refused with. */
   refuseReports: number | undefined;
+  /** Records that make their report invalid. */
+  refuseRecord: ((record: UsageRecordReport) => boolean) | undefined;
+  /** Reports that arrived, refused ones too. */
+  reports = 0;
   leases: (call: QuotaCall) => QuotaAnswer | undefined = grantAll;
   readonly feeds = new Set<ServerResponse>();
   connects = 0;
   credentials: (string | undefined)[] = [];
-  exchange: (body: { tenantId: string; code: string }) => { status: number; body: unknown } = () => ({
+  exchange: (body: { tenantId: string; code: string }) => ScriptedAnswer | Promise<ScriptedAnswer> = () => ({
     status: 401,
     body: { code: 'sign-in-code-invalid' },
   });
@@ -99,8 +103,11 @@ export class FakeControlPlane {
     }
     if (url === '/internal/token-exchange') return this.tokenExchange(body as { tenantId: string; token: string });
     if (url === '/internal/usage') {
+      this.reports += 1;
       if (this.refuseReports) return { status: this.refuseReports, body: { code: 'scripted' } };
       const { records, signals } = body as UsageBatch;
+      if (this.refuseRecord && records.some(this.refuseRecord))
+        return { status: 400, body: { code: 'request-invalid' } };
       this.records.push(...records);
       this.signals.push(...signals);
       return { status: 200, body: { accepted: records.length, known: 0 } };

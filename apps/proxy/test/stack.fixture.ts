@@ -2,7 +2,7 @@ import type { AgentRoute, MemberClaims, Revocation, RouteFrame, SealedProviderKe
 import { generateSigningKey, signMemberToken, type SigningKey } from '#libs/tokens';
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createLogger } from '#libs/telemetry';

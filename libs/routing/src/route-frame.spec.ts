@@ -14,16 +14,18 @@ const set = (path: string, value: unknown, frame: object = snapshot()): unknown 
   return copy;
 };
 
+const until = new Date().toISOString();
+
 describe('checkFrame', () => {
   it('accepts what the contract allows', () => {
     const held = agent('h', 'acme', { state: 'held', target: { host: '', port: 0 } });
-    const until = new Date().toISOString();
     const frames = [
       snapshot({
         agents: [held],
         revocations: [
           { tenantId: 'ten_acme', jti: 'a', until },
           { tenantId: 'ten_acme', memberId: 'm', issuedBefore: until, until },
+          { tenantId: 'ten_acme', issuedBefore: until, until },
         ],
       }),
       delta(1),
@@ -55,6 +57,10 @@ describe('checkFrame', () => {
     ['a tenant without a brand', set('tenants.0.brand', undefined)],
     ['a revocation of nothing', set('revocations', [{ until: new Date().toISOString() }])],
     ['a revocation without an end', set('revocations', [{ tenantId: 'ten_acme', jti: 'a', until: 'soon' }])],
+    [
+      'a revocation of a member who is no text',
+      set('revocations', [{ tenantId: 't', memberId: 5, issuedBefore: until, until }]),
+    ],
     ['a delta backwards', { ...delta(5), version: 4 }],
     ['a delta from nowhere', set('from', undefined, delta(1))],
     ['a delta with half a change', { ...delta(1), agents: { upsert: [] } }],

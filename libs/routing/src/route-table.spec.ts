@@ -125,6 +125,37 @@ describe('RouteTable', () => {
     ]);
   });
 
+  it('knows when every earlier token of a tenant is revoked, and leaves other tenants alone', () => {
+    const table = new RouteTable(new ManualClock(new Date('2026-01-01T00:00:00Z')));
+    const everyone = { tenantId: 'ten_acme', issuedBefore: '2026-01-01T00:00:10Z', until: '2026-01-01T08:00:00Z' };
+    const lesser = { ...everyone, memberId: 'mem_a', issuedBefore: '2026-01-01T00:00:05Z' };
+    table.apply(snapshot({ revocations: [everyone, lesser] }));
+    const at = (seconds: number) => Date.parse('2026-01-01T00:00:00Z') / 1000 + seconds;
+    const claims = (tid: string, sub: string, iat: number) => ({ tid, jti: 't', sub, iat: at(iat) });
+    expect(table.isRevoked(claims('ten_acme', 'mem_a', 9))).toBe(true);
+    expect(table.isRevoked(claims('ten_acme', 'mem_b', 9))).toBe(true);
+    expect(table.isRevoked(claims('ten_acme', 'mem_a', 10))).toBe(false);
+    expect(table.isRevoked(claims('ten_other', 'mem_a', 0))).toBe(false);
+    const again = new RouteTable(new ManualClock(new Date('2026-01-01T00:00:00Z')));
+    again.apply(table.snapshot()!);
+    expect(again.isRevoked(claims('ten_acme', 'mem_b', 9))).toBe(true);
+    expect(again.isRevoked(claims('ten_acme', 'mem_b', 10))).toBe(false);
+  });
+
+  it('tells apart frames that may end access from those that cannot', () => {
+    const table = new RouteTable();
+    table.apply(snapshot());
+    const changes = (frame: ReturnType<typeof delta>) => {
+      const before = table.accessChanges;
+      table.apply(frame);
+      return table.accessChanges > before;
+    };
+    expect(changes(delta(1, { agents: { upsert: [agent('b', 'acme')], remove: [] } }))).toBe(false);
+    expect(changes(delta(2, { revocations: [] }))).toBe(true);
+    expect(changes(delta(3, { jwks: { keys: [] } }))).toBe(true);
+    expect(changes(delta(4, { tenants: { upsert: [], remove: ['ten_other'] } }))).toBe(true);
+  });
+
   it('is the same table whether built by any run of deltas or by its own snapshot', () => {
     // A fixed generator: a failure repeats.
     let seed = 42;

@@ -84,3 +84,52 @@ export function publicSpellings(key: SigningKey): [string, string | Uint8Array][
     ['as nothing', ''],
   ];
 }
+
+/** Every way this file knows to make a bad member token out of good claims, by name. None may be accepted anywhere. */
+export function forgedTokens(
+  key: SigningKey,
+  stranger: SigningKey,
+  claims: Record<string, unknown>,
+): [string, string][] {
+  const header = { alg: 'ES256', typ: 'wirebot-member+jwt', kid: key.kid };
+  const good = es256(key, header, claims);
+  const now = Math.floor(Date.now() / 1_000);
+  const signed = (over: object, changed: object = {}) => es256(key, { ...header, ...over }, { ...claims, ...changed });
+  return [
+    ['alg none', `${part({ ...header, alg: 'none' })}.${part(claims)}.`],
+    ...publicSpellings(key).map(([how, secret]): [string, string] => [
+      `HS256 with the public key ${how}`,
+      hs256(secret, { ...header, alg: 'HS256' }, claims),
+    ]),
+    ['RS256', rs256({ ...header, alg: 'RS256' }, claims)],
+    ["a stranger's key", es256(stranger, header, claims)],
+    ['jwk injection', es256(stranger, { ...header, jwk: stranger.publicJwk }, claims)],
+    ['jku injection', es256(stranger, { ...header, kid: stranger.kid, jku: 'http://127.0.0.1:1/jwks.json' }, claims)],
+    ['x5u injection', es256(stranger, { ...header, x5u: 'http://127.0.0.1:1/cert' }, claims)],
+    ['x5c injection', es256(stranger, { ...header, x5c: ['AAAA'] }, claims)],
+    ['a kid that is a path', es256(stranger, { ...header, kid: '../../../../dev/null' }, claims)],
+    ['a kid that is SQL', es256(stranger, { ...header, kid: "' OR 1=1 --" }, claims)],
+    ['no kid', es256(key, { alg: 'ES256', typ: header.typ }, claims)],
+    ['crit', signed({ crit: ['exp'] })],
+    ['b64 false', signed({ crit: ['b64'], b64: false })],
+    ['an id token', signed({ typ: 'JWT' })],
+    ['a session token', signed({ typ: 'wirebot-session+jwt' })],
+    ['another audience', signed({}, { aud: 'wirebot-console' })],
+    ['no audience', signed({}, { aud: undefined })],
+    ['another issuer', signed({}, { iss: 'https://evil.test' })],
+    ['not yet valid', signed({}, { nbf: now + 60 })],
+    ['issued in the future', signed({}, { iat: now + 60 })],
+    ['expired', signed({}, { iat: now - 900, exp: now - 60 })],
+    ['a life of a year', signed({}, { exp: now + 31_536_000 })],
+    ['a DER signature', es256(key, header, claims, 'der')],
+    ['a psychic signature', withSignature(good, Buffer.alloc(64))],
+    ['a signature of ones', withSignature(good, Buffer.alloc(64, 1))],
+    [
+      'the signature of other claims',
+      `${part(header)}.${part({ ...claims, trust_mode_max: 3, sub: 'x' })}.${good.split('.')[2]}`,
+    ],
+    ['a cut signature', good.slice(0, -4)],
+    ['a longer signature', `${good}AAAA`],
+    ['5,000 characters', signed({}, { gw: 'g'.repeat(4_000) })],
+  ];
+}

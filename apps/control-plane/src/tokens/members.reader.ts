@@ -6,8 +6,9 @@ import { MemberNotFound } from '../members/members.errors.js';
 import { TrustService } from '../trust/trust.service.js';
 import type { MemberTrustRow } from '../trust/ceilings.js';
 import { WorkspaceAccess } from '../workspaces/workspace-access.js';
+import { WorkspaceNotFound } from '../workspaces/workspaces.errors.js';
 import { RevocationsRepository } from './revocations.repository.js';
-import { MemberNotActive, WorkspaceNotFound } from './tokens.errors.js';
+import { MemberNotActive } from './tokens.errors.js';
 
 /** What a token says about a member, and where it leads. */
 export interface TokenSubject {

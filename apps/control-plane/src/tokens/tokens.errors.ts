@@ -27,14 +27,6 @@ export class SignInCodeInvalid extends DomainError {
   }
 }
 
-export class WorkspaceNotFound extends DomainError {
-  readonly code = 'workspace-not-found';
-  readonly kind = 'not-found';
-  constructor() {
-    super('There is no such workspace, or the member has no role in it. Check the id, or invite the member first.');
-  }
-}
-
 export class VisibilityNotThere extends DomainError {
   readonly code = 'visibility-not-there';
   readonly kind = 'rule';

@@ -23,6 +23,11 @@ export class Tenant {
     return new Tenant(await generateSigningKey());
   }
 
+  /** With a key that the test has too. */
+  static of(key: SigningKey): Tenant {
+    return new Tenant(key);
+  }
+
   agent(name: string, changes: Partial<AgentConfig> = {}): AgentConfig {
     return {
       agentId: `agt_${name}`,

@@ -8,7 +8,7 @@ import type { Agent, AgentSocket } from '../agents/agent.js';
 
 import type { Gateway } from '../agents/gateway.js';
 import { checkMessage, type MessageFields } from '../chat/message.check.js';
-import { CredentialMissing, ResumeInvalid, SessionNotFound } from '../errors.js';
+import { CredentialMissing, FrameInvalid, ResumeInvalid, SessionNotFound } from '../errors.js';
 import type { Access, AccessControl } from '../http/access.js';
 import { LIMITS } from '../limits.js';
 import type { Metrics } from '../metrics.js';
@@ -90,7 +90,7 @@ export class ChatSocket implements AgentSocket {
     if (!this.#isOpen()) return;
     try {
       const frame = checkFrame(data);
-      if (frame.type === 'connect') await this.#connect(frame);
+      if (frame.type === 'connect') await this.#connect(frame, data);
       else if (!this.#access) this.#refuse(new CredentialMissing());
       else this.#take(frame, this.#access);
     } catch (error) {
@@ -105,7 +105,10 @@ export class ChatSocket implements AgentSocket {
     this.#sendError(error, id);
   }
 
-  async #connect(frame: Connect): Promise<void> {
+  async #connect(frame: Connect, data: string): Promise<void> {
+    // The proxy looks into frames of this size for the tokens they bring: none may come past it in a larger one.
+    if (Buffer.byteLength(data) > CHAT_LIMITS.frameBeforeAuth)
+      throw new FrameInvalid('A connect frame has at most 64 KiB.');
     this.parts.gateway.checkReady();
     const token = frame.token ?? (this.#access ? undefined : this.handshakeToken);
     if (token !== undefined) await this.#authenticate(token);
