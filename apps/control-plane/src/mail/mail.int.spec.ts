@@ -238,7 +238,7 @@ describe('the transport', () => {
       return undefined;
     };
     const plain = { ...config(smtp.port), tls: 'opportunistic' as const, login: undefined };
-    await expect(new SmtpTransport(plain).send(mail, stop.signal)).rejects.toThrow('stopping');
+    await expect(new SmtpTransport(plain).send(mail, stop.signal)).rejects.toMatchObject({ code: 'EABORT' });
     expect(smtp.mails).toEqual([]);
   });
 });
