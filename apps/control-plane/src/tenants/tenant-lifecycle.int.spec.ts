@@ -1,0 +1,84 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ControlPlaneConfig } from '#libs/config';
+import { MemberExportsService } from '../members/export/member-exports.service.js';
+import { MembersService } from '../members/members.service.js';
+import { ControlPlaneFixture } from '../provisioning/testing/control-plane.fixture.js';
+import { RouteFeedService } from '../routing/route-feed.service.js';
+import { TenantLifecycle } from './tenant-lifecycle.service.js';
+import { countOf, tenantTables } from './testing/tenant-rows.fixture.js';
+
+const BUNDLE = resolve(import.meta.dirname, '../../../../dist/gateway/gateway.mjs');
+/** Housekeeping looks every five seconds, and withdrawn routes stay for ten. */
+const PATIENCE = { timeout: 90_000, interval: 50 };
+
+describe('the life of a tenant with real gateways', () => {
+  let plane: ControlPlaneFixture;
+  const call = () => ({ tenantId: plane.tenantId, actor: 'user:op' });
+  const lifecycle = () => plane.app.get(TenantLifecycle);
+  const feed = () => {
+    const frame = plane.app.get(RouteFeedService).snapshot();
+    return frame.type === 'snapshot' ? frame : { agents: [], tenants: [] };
+  };
+  const statusOf = async () =>
+    (await plane.database.query<{ status: string }>('SELECT status FROM tenants WHERE id = $1', [plane.tenantId]))[0]!
+      .status;
+  /** Folders that gateways keep their state in. */
+  const folders = (): string[] => {
+    const root = join(plane.app.get(ControlPlaneConfig).dataDir, 'gateways');
+    return existsSync(root) ? readdirSync(root) : [];
+  };
+
+  beforeAll(async () => {
+    plane = await ControlPlaneFixture.start({
+      WIREBOT_DRIVER: 'process',
+      WIREBOT_GATEWAY_IMAGE: BUNDLE,
+      WIREBOT_GATEWAY_PORTS: '19320-19329',
+    });
+    for (const [name, tier] of [
+      ['ann', 'freewire'],
+      ['ben', 'sovereign'],
+    ] as const)
+      expect(await plane.put(name, tier)).toMatchObject({ status: 'succeeded' });
+  });
+  afterAll(() => plane.dispose());
+
+  it('exports a member by the worker', async () => {
+    const caller = { tenantId: plane.tenantId, actor: 'key:test' };
+    const { id } = await plane.app.get(MemberExportsService).request(caller, 'ann');
+    expect(await plane.ended(id)).toMatchObject({ status: 'succeeded', result: { url: expect.any(String) } });
+  });
+
+  it('suspended, tells the proxies at once and keeps every agent where it is', async () => {
+    await lifecycle().suspend(call(), 'The invoice is open.');
+    await expect.poll(() => feed().tenants[0]?.status, PATIENCE).toBe('suspended');
+    expect(feed().agents).toHaveLength(2);
+    await lifecycle().resume(call());
+    await expect.poll(() => feed().tenants[0]?.status, PATIENCE).toBe('active');
+  });
+
+  it('closed, is gone from the proxies and provisions nobody; reopened, its agents answer again', async () => {
+    await lifecycle().close(call());
+    await expect.poll(() => feed().tenants, PATIENCE).toEqual([]);
+    await expect.poll(() => feed().agents, PATIENCE).toEqual([]);
+    const wanted = { email: 'cat@example.com', tier: 'freewire' };
+    const members = plane.app.get(MembersService);
+    await expect(members.put(plane.caller, 'cat', wanted)).rejects.toMatchObject({ code: 'tenant-not-serving' });
+    await expect(members.act(plane.caller, 'ann', 'resume')).rejects.toMatchObject({ code: 'tenant-not-serving' });
+    await lifecycle().reopen(call());
+    await expect.poll(() => feed().agents.length, PATIENCE).toBe(2);
+    expect(feed().tenants).toHaveLength(1);
+  });
+
+  it('closed for good, is erased: agents, gateways, folders, rows', { timeout: 120_000 }, async () => {
+    expect(folders().length).toBeGreaterThan(0);
+    await lifecycle().close(call(), 0);
+    await expect.poll(statusOf, PATIENCE).toBe('erased');
+    const left: string[] = [];
+    for (const table of await tenantTables(plane.database))
+      if ((await countOf(plane.database, table, plane.tenantId)) > 0) left.push(table);
+    expect(left).toEqual(['audit_entries', 'audit_heads']);
+    expect(folders()).toEqual([]);
+  });
+});
