@@ -14,7 +14,13 @@ const TYPES: Record<string, string> = {
 };
 const POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
-const SESSION = { user: { email: 'admin@example.com' }, expiresAt: '2030-01-01T00:00:00.000Z' };
+const SESSION = { user: { email: 'admin@example.com' }, isOperator: true, tenants: [] };
+const METHODS = {
+  magicLink: { available: false },
+  passwordReset: { available: false },
+  passkeys: false,
+  providers: [],
+};
 const AT = '2026-11-20T09:30:00.000Z';
 
 /** Serves the built operator page and the part of the operator API that it uses, with rows that a test can change. */
@@ -100,10 +106,11 @@ export class AdminStandIn {
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = new URL(request.url ?? '/', 'http://stand-in').pathname;
     if (path.startsWith('/admin/')) return file(response, path.slice('/admin/'.length) || 'index.html');
-    if (path === '/v1/admin/session' && request.method === 'POST') return this.#signIn(request, response);
+    if (path === '/v1/session/methods') return json(response, 200, METHODS);
+    if (path === '/v1/session' && request.method === 'POST') return this.#signIn(request, response);
     if (!request.headers.cookie?.includes('wirebot_admin=1'))
-      return json(response, 401, { code: 'session-missing', detail: 'Sign in first.' });
-    if (path === '/v1/admin/session') {
+      return json(response, 401, { code: 'session-required', detail: 'Sign in first.' });
+    if (path === '/v1/session') {
       if (request.method === 'DELETE') response.setHeader('set-cookie', 'wirebot_admin=; Max-Age=0; Path=/; HttpOnly');
       return request.method === 'DELETE' ? json(response, 204) : json(response, 200, SESSION);
     }
@@ -121,7 +128,7 @@ export class AdminStandIn {
     const { password } = JSON.parse(Buffer.concat(chunks).toString()) as { password: string };
     if (password !== 'right') return json(response, 401, { code: 'sign-in-refused', detail: 'No.' });
     response.setHeader('set-cookie', 'wirebot_admin=1; Path=/; HttpOnly; SameSite=Strict');
-    json(response, 201, SESSION);
+    json(response, 201, { status: 'signed-in' });
   }
 }
 

@@ -10,7 +10,7 @@ const ARGUMENTS = [
   '--disable-component-update',
   '--disable-sync',
   // Nothing but this machine resolves: a page that asks another host fails its test.
-  '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
+  '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost',
 ];
 
 /** Where the browser is, or why its tests do not run. On CI a missing browser is a failure, not a skip. */

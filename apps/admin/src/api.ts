@@ -1,5 +1,5 @@
 import type { MemberView, OperationView } from '#libs/contracts';
-import { jsonBody, request } from '#libs/browser';
+import { request } from '#libs/browser';
 
 export interface Condition {
   readonly type: string;
@@ -26,12 +26,6 @@ export interface Page<T> {
 /** The page is served below `/admin/`, the API beside it. */
 const root = (): URL => new URL('../v1/admin/', location.href);
 const at = (path: string): URL => new URL(path, root());
-
-export const getEmail = async (): Promise<string> =>
-  (await request<{ readonly user: { readonly email: string } }>(at('session'))).user.email;
-export const signIn = (email: string, password: string): Promise<unknown> =>
-  request(at('session'), jsonBody('POST', { email, password }));
-export const signOut = (): Promise<void> => request(at('session'), { method: 'DELETE' });
 
 export const listMembers = (cursor?: string): Promise<Page<MemberView>> => list('members', cursor);
 export const listGateways = (cursor?: string): Promise<Page<GatewayRow>> => list('gateways', cursor);

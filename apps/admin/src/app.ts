@@ -1,154 +1,112 @@
-import { byId, icon, RequestFailed } from '#libs/browser';
-import { eventsUrl, getEmail, listGateways, listMembers, listOperations, signIn, signOut } from './api.js';
-import { EventStream, type EventParts } from './events.js';
-import { appendPage, applyEvent, EMPTY_FLEET, refreshPage } from './fleet.js';
-import { showFleet, type Section } from './overview.js';
+import { byId, h, icon, RequestFailed } from '#libs/browser';
+import { SIGNED_OUT } from './form.js';
+import { clearFragment, type Fragment, parseFragment } from './fragment.js';
+import { Gate } from './gate/gate.js';
+import { OverviewPage } from './overview-page.js';
+import { textOfCode } from './problem-texts.js';
+import { showSecurityPage } from './security/security-page.js';
+import { getSession, type Session, signOut } from './session-api.js';
 
-/** Events come in bursts; the lists are loaded again this long after the first of one, in milliseconds. */
-const SETTLE = 400;
+/** A link that somebody opened means a sign-in of its own, whoever is signed in already. */
+const OF_THE_GATE = new Set<Fragment['kind']>(['magic', 'password-reset', 'invitation', 'second-factor']);
 
 export class App {
-  #fleet = EMPTY_FLEET;
-  #events: EventStream | null = null;
-  #reload: ReturnType<typeof setTimeout> | undefined;
+  #session: Session | null = null;
+  readonly #gate = new Gate(async () => this.#enter(await getSession()));
+  readonly #overview = new OverviewPage((error) => this.#overviewFailed(error));
 
   async start(): Promise<void> {
     byId('sign-out').replaceChildren(icon('leave'), 'Sign out');
-    byId('sign-out').addEventListener('click', () => void this.#guard(() => this.#leave()));
-    byId('sign-in').addEventListener('submit', (event) => {
-      event.preventDefault();
-      void this.#signIn();
-    });
-    await this.#guard(async () => this.#enter(await getEmail()));
-  }
-
-  async #signIn(): Promise<void> {
-    const button = byId<HTMLButtonElement>('sign-in-button');
-    const password = byId<HTMLInputElement>('password');
-    button.disabled = true;
-    byId('sign-in-problem').textContent = '';
+    byId('sign-out').addEventListener('click', () => void this.#leave());
+    addEventListener('hashchange', () => this.#open(parseFragment(location.hash)));
+    SIGNED_OUT.addEventListener('end', () => this.#ended());
+    const fragment = parseFragment(location.hash);
+    if (OF_THE_GATE.has(fragment.kind)) return this.#gate.open(fragment);
     try {
-      await signIn(byId<HTMLInputElement>('email').value.trim(), password.value);
-      password.value = '';
-      this.#enter(await getEmail());
+      this.#enter(await getSession(), fragment);
     } catch (error) {
       if (!(error instanceof RequestFailed)) throw error;
-      const wrong = error.status === 401 || error.status === 400;
-      byId('sign-in-problem').textContent = wrong ? 'E-mail or password is not right.' : error.message;
-      password.select();
-    } finally {
-      button.disabled = false;
+      if (error.status === 401) this.#gate.open(fragment);
+      else this.#unreachable(error.message);
     }
   }
 
-  #enter(email: string): void {
-    byId('gate').hidden = true;
+  #enter(session: Session, fragment: Fragment = parseFragment(location.hash)): void {
+    this.#session = session;
+    this.#gate.close();
+    byId('loading').hidden = true;
     byId('shell').hidden = false;
     byId('skip').hidden = false;
-    byId('who').textContent = email;
-    this.#showLive(false);
-    this.#draw();
-    this.#events = new EventStream(browserParts, {
-      onEvent: (event) => {
-        this.#fleet = applyEvent(this.#fleet, event);
-        this.#draw();
-        this.#loadSoon();
-      },
-      onLive: (live) => this.#showLive(live),
-      onGap: () => this.#loadSoon(),
-      onSignedOut: () => this.#showSignIn('Your sign-in has ended. Please sign in again.'),
-    });
-    this.#events.start();
-    void this.#guard(() => this.#load());
+    byId('who').textContent = session.user.email;
+    byId('to-overview').hidden = !session.isOperator;
+    byId('live').hidden = !session.isOperator;
+    if (session.isOperator) this.#overview.start();
+    this.#open(fragment);
+  }
+
+  #open(fragment: Fragment): void {
+    if (OF_THE_GATE.has(fragment.kind)) {
+      this.#shut();
+      return this.#gate.open(fragment);
+    }
+    if (!this.#session) return;
+    const isSecurity = fragment.kind !== 'overview' || !this.#session.isOperator;
+    byId('overview').hidden = isSecurity;
+    byId('security').hidden = !isSecurity;
+    this.#mark('to-overview', !isSecurity);
+    this.#mark('to-security', isSecurity);
+    document.title = isSecurity ? 'Security · Wirebot' : 'Wirebot operations';
+    if (!isSecurity) return;
+    const code = fragment.kind === 'error' ? fragment.code : undefined;
+    if (code) clearFragment();
+    void showSecurityPage(this.#session, code ? { code, text: textOfCode(code) } : {});
+  }
+
+  #mark(id: string, current: boolean): void {
+    if (current) byId(id).setAttribute('aria-current', 'page');
+    else byId(id).removeAttribute('aria-current');
   }
 
   async #leave(): Promise<void> {
-    await signOut();
-    this.#showSignIn('');
-  }
-
-  #showSignIn(message: string): void {
-    clearTimeout(this.#reload);
-    this.#events?.stop();
-    this.#events = null;
-    this.#fleet = EMPTY_FLEET;
-    byId('shell').hidden = true;
-    byId('skip').hidden = true;
-    byId('gate').hidden = false;
-    byId('sign-in-problem').textContent = message;
-    byId('email').focus();
-  }
-
-  #loadSoon(): void {
-    clearTimeout(this.#reload);
-    this.#reload = setTimeout(() => void this.#guard(() => this.#load()), SETTLE);
-  }
-
-  async #load(): Promise<void> {
-    const [members, gateways, operations] = await Promise.all([listMembers(), listGateways(), listOperations()]);
-    this.#fleet = {
-      members: refreshPage(this.#fleet.members, members),
-      gateways: refreshPage(this.#fleet.gateways, gateways),
-      operations: refreshPage(this.#fleet.operations, operations),
-    };
-    byId('problem').textContent = '';
-    this.#draw();
-  }
-
-  async #more(section: Section): Promise<void> {
-    const cursor = this.#fleet[section].nextCursor ?? undefined;
-    const { members, gateways, operations } = this.#fleet;
-    if (section === 'members')
-      this.#fleet = { ...this.#fleet, members: appendPage(members, await listMembers(cursor)) };
-    if (section === 'gateways')
-      this.#fleet = { ...this.#fleet, gateways: appendPage(gateways, await listGateways(cursor)) };
-    if (section === 'operations')
-      this.#fleet = { ...this.#fleet, operations: appendPage(operations, await listOperations(cursor)) };
-    this.#draw();
-  }
-
-  #draw(): void {
-    showFleet(this.#fleet, (section) => void this.#guard(() => this.#more(section)));
-  }
-
-  #showLive(live: boolean): void {
-    byId('live').toggleAttribute('data-on', live);
-    byId('live').textContent = live ? 'Live' : 'Connecting';
-  }
-
-  /** Runs one thing an operator asked for; what the server refuses is shown where they look. */
-  async #guard(run: () => Promise<void>): Promise<void> {
     try {
-      await run();
+      await signOut();
     } catch (error) {
       if (!(error instanceof RequestFailed)) throw error;
-      if (error.status === 401) return this.#showSignIn('');
-      const place = byId('shell').hidden ? 'sign-in-problem' : 'problem';
-      byId('gate').hidden = !byId('shell').hidden;
-      byId(place).textContent = error.message;
+      if (error.status !== 401) return void (byId('problem').textContent = error.message);
     }
+    this.#shut();
+    clearFragment();
+    this.#gate.restart();
+  }
+
+  #ended(): void {
+    if (!this.#session) return;
+    this.#shut();
+    this.#gate.restart({ problem: 'Your sign-in has ended. Please sign in again.' });
+  }
+
+  /** Leaves nothing of what was shown behind. */
+  #shut(): void {
+    this.#session = null;
+    this.#overview.stop();
+    byId('security').replaceChildren();
+    byId('shell').hidden = true;
+    byId('skip').hidden = true;
+    for (const dialog of document.querySelectorAll('dialog')) dialog.close();
+  }
+
+  #overviewFailed(error: RequestFailed): void {
+    if (error.status === 401) return this.#ended();
+    if (error.code !== 'second-factor-required') return void (byId('problem').textContent = error.message);
+    byId('problem').replaceChildren(
+      'Operators use a second factor here. ',
+      h('a', { href: '#security' }, 'Set one up or add a passkey'),
+      ', then sign in again.',
+    );
+  }
+
+  #unreachable(message: string): void {
+    const retry = h('button', { type: 'button', class: 'outline', onclick: () => location.reload() }, 'Try again');
+    byId('loading').replaceChildren(h('p', { class: 'problem', role: 'alert' }, message), retry);
   }
 }
-
-const browserParts: EventParts = {
-  openSocket: (events) => {
-    const socket = new WebSocket(eventsUrl());
-    socket.addEventListener('open', () => events.onOpen());
-    socket.addEventListener('message', (event) => events.onMessage(event.data));
-    socket.addEventListener('close', () => events.onClose());
-    return socket;
-  },
-  isSignedIn: async () => {
-    try {
-      await getEmail();
-      return true;
-    } catch (error) {
-      return !(error instanceof RequestFailed && error.status === 401);
-    }
-  },
-  random: () => Math.random(),
-  after: (milliseconds, run) => {
-    const timer = setTimeout(run, milliseconds);
-    return () => clearTimeout(timer);
-  },
-};
