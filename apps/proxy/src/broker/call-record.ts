@@ -41,7 +41,9 @@ export function endRecord(facts: CallFacts, end: CallEnd): UsageRecordReport {
   const model = end.reading?.model ?? facts.estimate.model;
   const { counts, estimated } = countsOf(facts, end);
   const { durationMs } = end;
-  return record(facts, model, counts, { outcome: outcomeOf(end), estimated, durationMs }, costMicrosOf(model, counts));
+  // What took nothing costs nothing, at any price.
+  const cost = allInput(counts) + counts.output === 0 ? 0 : costMicrosOf(model, counts);
+  return record(facts, model, counts, { outcome: outcomeOf(end), estimated, durationMs }, cost);
 }
 
 function outcomeOf({ fault, status, reading }: CallEnd): CallOutcome {

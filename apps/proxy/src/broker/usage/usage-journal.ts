@@ -41,6 +41,7 @@ export class UsageJournal {
   #current: JournalFile | undefined;
   #syncTimer: NodeJS.Timeout | undefined;
   #broken = false;
+  #number = 0;
 
   private constructor(
     private readonly directory: string,
@@ -107,6 +108,7 @@ export class UsageJournal {
     const ended = new Set<string>();
     for (const file of await journalFiles(this.directory)) {
       this.#files.push(file);
+      this.#number = file.number;
       for await (const entry of file.entries()) {
         if (entry.type === 'begin') open.set(entry.record.id, { record: entry.record, file });
         else ended.add(entry.record.id);
@@ -162,8 +164,9 @@ export class UsageJournal {
   async #writable(): Promise<JournalFile> {
     if (this.#current && this.#current.bytes >= this.limits.file) await this.#seal();
     if (!this.#current) {
-      const number = (this.#files.at(-1)?.number ?? 0) + 1;
-      this.#current = await JournalFile.create(this.directory, number);
+      // A number is never used twice: deleting the file that had it before may still be under way.
+      this.#number += 1;
+      this.#current = await JournalFile.create(this.directory, this.#number);
       this.#files.push(this.#current);
     }
     return this.#current;

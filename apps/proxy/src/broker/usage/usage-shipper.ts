@@ -80,6 +80,16 @@ export class UsageShipper {
   }
 
   async #ship(file: JournalFile, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#shipRecords(file, signal);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      this.parts.log.error({ path: file.path }, 'a file of the usage journal is gone: somebody else deleted it');
+    }
+    await this.parts.journal.reported(file);
+  }
+
+  async #shipRecords(file: JournalFile, signal: AbortSignal): Promise<void> {
     let batch: UsageRecordReport[] = [];
     for await (const entry of file.entries()) {
       if (entry.type !== 'end') continue;
@@ -89,7 +99,6 @@ export class UsageShipper {
       batch = [];
     }
     if (batch.length > 0) await this.#report(batch, signal);
-    await this.parts.journal.reported(file);
   }
 
   async #report(records: readonly UsageRecordReport[], signal: AbortSignal): Promise<void> {
