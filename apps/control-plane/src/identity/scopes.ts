@@ -12,7 +12,8 @@ const OPERATOR_RESOURCES = [
   'metrics',
   'events',
   'users',
-  'identity-providers',
+  'providers',
+  'signing-keys',
 ] as const;
 
 /** Verbs besides read and write. */
