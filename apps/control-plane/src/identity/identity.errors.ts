@@ -114,9 +114,8 @@ export class TenantSuspended extends DomainError {
   readonly code = 'tenant-suspended';
   readonly kind = 'forbidden';
   constructor(reason: string | null) {
-    super(
-      `This business is suspended: ${reason ?? 'no reason was given'}. Ask the operator of the platform to resume it.`,
-    );
+    const why = reason?.replace(/[.\s]+$/, '') ?? 'no reason was given';
+    super(`This business is suspended: ${why}. Ask the operator of the platform to resume it.`);
   }
 }
 

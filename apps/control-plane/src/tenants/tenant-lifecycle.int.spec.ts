@@ -36,13 +36,18 @@ describe('the life of a tenant with real gateways', () => {
       WIREBOT_GATEWAY_IMAGE: BUNDLE,
       WIREBOT_GATEWAY_PORTS: '19320-19329',
     });
-    for (const [name, tier] of [
-      ['ann', 'freewire'],
-      ['ben', 'sovereign'],
-    ] as const)
-      expect(await plane.put(name, tier)).toMatchObject({ status: 'succeeded' });
+    await plane.put('ann', 'freewire');
+    await plane.put('ben', 'sovereign');
   });
   afterAll(() => plane.dispose());
+
+  it('begins with agents that answer, on a shared gateway and on one of their own', async () => {
+    expect([(await plane.member('ann')).gateway?.kind, (await plane.member('ben')).gateway?.kind]).toEqual([
+      'shared',
+      'dedicated',
+    ]);
+    expect(feed().agents.map(({ state }) => state)).toEqual(['live', 'live']);
+  });
 
   it('exports a member by the worker', async () => {
     const caller = { tenantId: plane.tenantId, actor: 'key:test' };

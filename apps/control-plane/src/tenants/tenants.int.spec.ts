@@ -279,7 +279,7 @@ describe('a suspended tenant', () => {
       await call('GET', '/v1/me', token),
     ]) {
       expect(codeOf(answer)).toEqual([403, 'tenant-suspended']);
-      expect(answer.json<{ detail: string }>().detail).toContain('The invoice of May is open.');
+      expect(answer.json<{ detail: string }>().detail).toContain('suspended: The invoice of May is open. Ask');
     }
     const admin = await staff(tenantId, 'admin');
     expect((await admin('GET', '/v1/tenant')).json()).toMatchObject({ status: 'suspended' });
