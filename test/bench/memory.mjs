@@ -116,7 +116,15 @@ async function configure(controlPort, key, agents) {
 async function talk(port, key, agent) {
   const now = Math.floor(Date.now() / 1000);
   const about = { iss: ISSUER, sub: agent.memberId, tid: agent.tenantId, wid: agent.workspaceId, trust_mode_max: 3 };
-  const rest = { aud: MEMBER_TOKEN_AUDIENCE, scopes: [], surfaces: ['web'], gw: null, iat: now, exp: now + 600, jti: agent.agentId };
+  const rest = {
+    aud: MEMBER_TOKEN_AUDIENCE,
+    scopes: [],
+    surfaces: ['web'],
+    gw: null,
+    iat: now,
+    exp: now + 600,
+    jti: agent.agentId,
+  };
   const token = await signMemberToken(key, { ...about, ...rest });
   const response = await fetch(`http://127.0.0.1:${port}/a/${agent.agentId}/chat`, {
     method: 'POST',

@@ -2,6 +2,7 @@ import { ADMIN_CALLS } from './calls/admin.calls.js';
 import { CONSOLE_CALLS } from './calls/console.calls.js';
 import { FEDERATION_CALLS } from './calls/federation.calls.js';
 import { PLATFORM_CALLS } from './calls/platform.calls.js';
+import { SITE_TOKEN_CALLS } from './calls/site-token.calls.js';
 import { STAFF_CALLS } from './calls/staff.calls.js';
 import { TENANT_CALLS } from './calls/tenant.calls.js';
 import { TIER_CALLS } from './calls/tier.calls.js';
@@ -21,6 +22,7 @@ export const ROUTE_CALLS: RouteCalls = {
   ...TRUST_CALLS,
   ...USAGE_CALLS,
   ...WORKSPACE_CALLS,
-  // Its last call closes the tenant.
+  // These two end tokens, and close the tenant.
+  ...SITE_TOKEN_CALLS,
   ...TENANT_CALLS,
 };

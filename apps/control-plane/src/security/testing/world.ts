@@ -5,6 +5,7 @@ import type { TestDatabase } from '#libs/testing';
 import { mintKey } from '../../identity/api-key.js';
 import { randomSecret, sha256 } from '../../identity/secrets.js';
 import { SESSION_COOKIE } from '../../identity/sign-in/console-cookies.js';
+import { Vault } from '../../secrets/vault.js';
 import { ControlPlaneFixture } from '../../provisioning/testing/control-plane.fixture.js';
 
 /** Headers that say who is calling. */
@@ -31,6 +32,8 @@ export interface Actor {
   /** Calls as an operator; throws unless it succeeds. */
   operate<T = Record<string, never>>(method: string, path: string, body?: object): Promise<T>;
   sql<T extends object>(text: string, values?: unknown[]): Promise<T[]>;
+  /** As the control plane keeps what it must be able to read again. */
+  seal(text: string, context: string): Promise<Uint8Array>;
 }
 
 export const ORIGIN = 'http://127.0.0.1:4101';
@@ -98,9 +101,11 @@ export class World {
     const operate = <T>(method: string, path: string, body?: object) => this.must<T>(operator, method, path, body);
     const sql = <T extends object>(text: string, values?: unknown[]) =>
       this.database.query<T>(text, values) as Promise<T[]>;
+    const seal = async (text: string, context: string) =>
+      (await this.app.get(Vault, { strict: false }).seal(tenantId, text, context)).sealed;
     const userId = await this.user({ owner: tenantId });
     const nobody = { memberId: '', workspaceId: '', externalId: '' };
-    return this.member({ tenantId, userId, ...nobody, credential, call, operate, sql }, `site-${slug}`);
+    return this.member({ tenantId, userId, ...nobody, credential, call, operate, sql, seal }, `site-${slug}`);
   }
 
   /** The same tenant, with another member. */

@@ -7,6 +7,18 @@ const aUser = async ({ sql }: Actor): Promise<string[]> => {
   return [id];
 };
 
+/** Invited, and not yet here. */
+const aGuest = async (actor: Actor): Promise<string[]> => {
+  const email = `${fresh('guest')}@example.com`;
+  const { staff } = await actor.call<{ staff: { userId: string } }>('POST', '/v1/staff', { email, role: 'support' });
+  return [staff.userId];
+};
+
+const anInvitedUser = async (actor: Actor): Promise<string[]> => {
+  const email = `${fresh('guest')}@example.com`;
+  return [(await actor.operate<{ user: { id: string } }>('POST', '/v1/admin/users', { email })).user.id];
+};
+
 const aStaffMember = async (actor: Actor): Promise<string[]> => {
   const [id] = await aUser(actor);
   await actor.sql(`INSERT INTO tenant_staff (tenant_id, user_id, role) VALUES ($1, $2, 'support')`, [
@@ -22,7 +34,9 @@ export const STAFF_CALLS: RouteCalls = {
   'POST /v1/staff': { body: { email: 'hired@example.com', role: 'support' } },
   'PATCH /v1/staff/:userId': { target: aStaffMember, body: { role: 'admin' } },
   'DELETE /v1/staff/:userId': { target: aStaffMember },
+  'POST /v1/staff/:userId/invitation': { target: aGuest },
   'GET /v1/admin/users': {},
+  'POST /v1/admin/users/:id/invitation': { target: anInvitedUser },
   'POST /v1/admin/users': { body: { email: `${fresh('made')}@example.com` } },
   'GET /v1/admin/users/:id': { target: aUser },
   'PATCH /v1/admin/users/:id': { target: aUser, body: { name: 'Changed' } },

@@ -1,3 +1,4 @@
+import { exportContext } from '../../../members/export/member-export-runner.js';
 import { aMember, fresh, freshMember, type RouteCalls } from '../route-call.js';
 import type { Actor } from '../world.js';
 
@@ -14,6 +15,16 @@ const aSecret = async (actor: Actor): Promise<string[]> => {
 };
 
 const anOperation = async (actor: Actor): Promise<string[]> => [(await freshMember(actor)).operationId];
+
+const anExport = async (actor: Actor): Promise<string[]> => {
+  const { memberId, operationId: id } = await freshMember(actor);
+  await actor.sql(
+    `INSERT INTO member_exports (id, tenant_id, member_id, operation_id, sealed, bytes, expires_at)
+     VALUES ($1, $2, $3, $1, $4, 2, now() + interval '1 day')`,
+    [id, actor.tenantId, memberId, await actor.seal('{}', exportContext(id))],
+  );
+  return [id];
+};
 
 const aPausedMember = async (actor: Actor): Promise<string[]> => {
   const [externalId] = await aMember(actor);
@@ -59,6 +70,8 @@ export const TENANT_CALLS: RouteCalls = {
   'POST /v1/members/:externalId/cancel': { target: aMember },
   'POST /v1/members/:externalId/erase': { target: aMember },
   'POST /v1/members/:externalId/sign-in-links': { target: aMember, good: [201, 409] },
+  'POST /v1/members/:externalId/export': { target: aMember },
+  'GET /v1/exports/:id': { target: anExport },
   'GET /v1/operations': {},
   'GET /v1/operations/:id': { target: anOperation },
   'GET /v1/operations/:id/events': { target: anOperation, endless: true },

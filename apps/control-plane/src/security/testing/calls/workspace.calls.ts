@@ -61,6 +61,7 @@ export const WORKSPACE_CALLS: RouteCalls = {
     stranger: WRONG_CODE,
   },
   'GET /v1/me': {},
+  'GET /v1/me/export': {},
   'GET /v1/me/workspaces': {},
   'GET /v1/me/workspaces/:id': { target: ownWorkspace },
   'PATCH /v1/me/workspaces/:id': { target: ownWorkspace, body: CHANGE },
