@@ -19,14 +19,14 @@ const CONSOLE_FILES = fileURLToPath(new URL('../../admin/public/', import.meta.u
 async function main(): Promise<void> {
   const config = new ControlPlaneConfig();
   const logger = createLogger({ name: 'control-plane', level: config.logLevel });
-  const app = await NestFactory.create<NestFastifyApplication>(AppModule, createHttpAdapter(), {
+  const app = await NestFactory.create<NestFastifyApplication>(AppModule, createHttpAdapter(config.trustedProxies), {
     logger: new NestLogger(logger),
     abortOnError: false,
   });
   app.enableShutdownHooks(['SIGTERM', 'SIGINT']);
   useEventSocket(app);
   serveOpenApi(app, VERSION);
-  await serveConsole(app, CONSOLE_FILES);
+  serveConsole(app, CONSOLE_FILES);
   await app.listen(config.port, config.host);
   logger.info({ url: config.url, roles: config.roles }, 'control plane listening');
 }

@@ -10,11 +10,15 @@ const CONSOLE_HEADERS = {
   'referrer-policy': 'no-referrer',
 } as const;
 
-/** Serves the built console at /admin/; nothing where it was not built. Call it before the application listens. */
-export async function serveConsole(app: NestFastifyApplication, root: string): Promise<void> {
+/** Serves the built console at /admin/; nothing where it was not built. Call it before the application is initialised. */
+export function serveConsole(app: NestFastifyApplication, root: string): void {
   if (!existsSync(root)) return;
   const setHeaders = (reply: { header(name: string, value: string): unknown }): void => {
     for (const [name, value] of Object.entries(CONSOLE_HEADERS)) reply.header(name, value);
   };
-  await app.register(fastifyStatic as never, { root, prefix: '/admin/', redirect: true, setHeaders } as never);
+  // Not awaited: the server loads it with everything else when it starts, which waiting here would begin too early.
+  void app
+    .getHttpAdapter()
+    .getInstance()
+    .register(fastifyStatic, { root, prefix: '/admin/', redirect: true, setHeaders });
 }
