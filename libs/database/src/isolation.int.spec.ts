@@ -35,10 +35,11 @@ const APP_GRANTS: Readonly<Record<string, readonly string[]>> = {
   api_keys: CHANGE,
   audit_entries: APPEND,
   audit_heads: CHANGE,
-  gateways: READ,
+  gateways: READ, // and to change some columns: see below
   hosts: READ,
   installation: READ,
   invitations: CHANGE,
+  member_exports: APPEND,
   members: CHANGE,
   operations: CHANGE,
   outbox: APPEND,
@@ -55,7 +56,7 @@ const APP_GRANTS: Readonly<Record<string, readonly string[]>> = {
   tier_templates: READ,
   tier_versions: APPEND,
   tiers: CHANGE,
-  trust_signals: APPEND,
+  trust_signals: ['SELECT', 'INSERT', 'DELETE'],
   trust_transitions: APPEND,
   usage_days: READ,
   usage_records: READ,
@@ -67,6 +68,16 @@ const APP_GRANTS: Readonly<Record<string, readonly string[]>> = {
 
 /** Columns that the role may not read though it may read others of the table. */
 const HIDDEN_COLUMNS: Readonly<Record<string, readonly string[]>> = { secrets: ['sealed'] };
+
+/** Columns that the role may change though not the whole row. */
+const CHANGED_COLUMNS: Readonly<Record<string, readonly string[]>> = {
+  gateways: ['config_generation', 'due_at', 'generation', 'resources', 'updated_at'],
+};
+
+/** Values that a CHECK of the table wants. */
+const CHECKED_VALUES: Readonly<Record<string, string>> = {
+  'workspace_roles.role': `'member'`,
+};
 
 /** What the role that sees every tenant may not do. */
 const SYSTEM_LACKS: Readonly<Record<string, readonly string[]>> = {
@@ -104,7 +115,9 @@ const may = (table: string, privilege: string): boolean => APP_GRANTS[table]?.in
 const reads = (table: string): boolean => may(table, 'SELECT') || table in HIDDEN_COLUMNS;
 
 /** A literal for any column, different for each owner where text can be. */
-function literal({ column, type }: Column, owner: string): string {
+function literal({ table, column, type }: Column, owner: string): string {
+  const checked = CHECKED_VALUES[`${table}.${column}`];
+  if (checked !== undefined) return checked;
   if (type === 'text') return `'${owner}/${column}'`;
   if (type === 'jsonb') return `'{}'`;
   if (type === 'bytea') return `'\\x00'`;
@@ -190,6 +203,23 @@ describe('every table', () => {
     );
     const hidden = rows.filter((row) => !row.read).map((row) => row.column);
     expect(hidden).toEqual(reads(table) ? (HIDDEN_COLUMNS[table] ?? []) : rows.map((row) => row.column));
+  });
+
+  it.each(tables)('%s lets the role change the columns that are listed, and no more', async (table) => {
+    const rows = await server.query<{ column: string }>(
+      `SELECT attname AS column FROM pg_attribute
+       WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped
+         AND (has_column_privilege('wirebot_app', attrelid, attnum, 'UPDATE')
+           OR has_column_privilege('wirebot_app', attrelid, attnum, 'INSERT')
+           OR has_column_privilege('wirebot_app', attrelid, attnum, 'REFERENCES'))
+       ORDER BY 1`,
+      [`public.${table}`],
+    );
+    const whole = may(table, 'INSERT') || may(table, 'UPDATE');
+    const every = columnsOf(table).map(({ column }) => column);
+    expect(rows.map((row) => row.column).toSorted()).toEqual(
+      whole ? every.toSorted() : [...(CHANGED_COLUMNS[table] ?? [])],
+    );
   });
 
   it.each(tables)('%s grants the role that sees every tenant rows, and never the table itself', async (table) => {
@@ -287,6 +317,17 @@ describe('every tenant’s table', () => {
 
   it.each(tenantTables.filter((table) => !may(table, 'UPDATE')))('%s takes no change of a tenant', async (table) => {
     await expect(change(ONE, touch(table))).rejects.toThrow(/permission denied/);
+  });
+
+  const partly = Object.entries(CHANGED_COLUMNS).flatMap(([table, names]) =>
+    names.map((name) => [table, name] as const),
+  );
+
+  it.each(partly)('%s, %s: takes changes of a tenant to its own rows only', async (table, name) => {
+    const same = `UPDATE "${table}" SET "${name}" = "${name}"`;
+    expect(await change(ONE, same)).toBe(1);
+    expect(await change(ONE, `${same} WHERE "${ownerOf(table)}" = '${TWO}'`)).toBe(0);
+    expect(await change('', same)).toBe(0);
   });
 
   const deleted = tenantTables.filter((table) => may(table, 'DELETE'));
