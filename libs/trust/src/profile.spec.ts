@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { MODE_LIMITS, TRUST_MODES } from './modes.js';
 import { compileTrustProfile } from './profile.js';

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { Tx } from '#libs/database';
-import { CeilingChanges, type CeilingOutcome } from '../trust/ceiling-changes.js';
+import type { Announced } from '../trust/ceiling-announcer.js';
+import { CeilingChanges } from '../trust/ceiling-changes.js';
 import { columnsOf, contentOf, type TierContent, type TierRow } from './tier-definition.js';
 import { BATCH, TierEffects } from './tier-effects.js';
 import { TierPlanner } from './tier-plan.js';
@@ -24,7 +25,7 @@ export class TierApplication {
     caller: TierCaller,
     before: TierRow,
     content: TierContent,
-  ): Promise<{ row: TierRow; outcome: Pick<CeilingOutcome, 'fell' | 'agentIds'> }> {
+  ): Promise<{ row: TierRow; outcome: Announced }> {
     const { tenantId, actor } = caller;
     const { key } = before;
     const plan = await this.planner.plan(tx, tenantId, key, contentOf(before), content);

@@ -3,10 +3,15 @@ import { ChangeNotifier } from '#libs/queue';
 import { Outbox } from '../outbox/outbox.js';
 import { Waker } from '../provisioning/waker.js';
 import { ROUTES_CHANNEL } from '../routing/route-publisher.js';
-import type { CeilingOutcome } from './ceiling-changes.js';
 
 /** Agents woken at once; the others are due in the database and found by the next sweep. */
 const WAKES = 200;
+
+/** How many ceilings fell, and whose agents have something new to be told. */
+export interface Announced {
+  readonly fell: number;
+  readonly agentIds: readonly string[];
+}
 
 /** Makes proxies, gateways and readers of events look now instead of at their next poll. Losing it costs a second. */
 @Injectable()
@@ -17,7 +22,7 @@ export class CeilingAnnouncer {
     private readonly waker: Waker,
   ) {}
 
-  async announce({ fell, agentIds }: Pick<CeilingOutcome, 'fell' | 'agentIds'>): Promise<void> {
+  async announce({ fell, agentIds }: Announced): Promise<void> {
     const wakes = agentIds.slice(0, WAKES).map((id) => this.waker.wake('agent', id));
     const routes = fell > 0 ? [this.notifier.publish(ROUTES_CHANNEL)] : [];
     await Promise.all([this.outbox.announce(), ...routes, ...wakes]);

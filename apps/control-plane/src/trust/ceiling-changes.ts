@@ -1,17 +1,15 @@
 import { Injectable } from '@nestjs/common';
 import type { Prisma, Tx } from '#libs/database';
 import { Clock } from '#libs/kernel';
-import { CeilingAnnouncer } from './ceiling-announcer.js';
+import { type Announced, CeilingAnnouncer } from './ceiling-announcer.js';
 import { CeilingsReader, type MemberCeiling } from './ceilings.reader.js';
 import { type Cause, type Transition, TransitionsRepository } from './transitions.repository.js';
 import { TrustRevocations } from './trust-revocations.js';
 
 /** What became of the members' ceilings, for the audit line and for `announce`. */
-export interface CeilingOutcome {
+export interface CeilingOutcome extends Announced {
   readonly transitions: readonly Transition[];
-  readonly fell: number;
   readonly rose: number;
-  readonly agentIds: readonly string[];
 }
 
 type Changed = Transition & { readonly agentIds: readonly string[] };
@@ -61,7 +59,7 @@ export class CeilingChanges {
   }
 
   /** After the commit. */
-  async announce(outcome: Pick<CeilingOutcome, 'fell' | 'agentIds'>): Promise<void> {
+  async announce(outcome: Announced): Promise<void> {
     await this.announcer.announce(outcome);
   }
 

@@ -28,8 +28,7 @@ describe('a change of trust on real gateways', () => {
       WIREBOT_GATEWAY_IMAGE: join(bundle, 'gateway.mjs'),
       WIREBOT_GATEWAY_PORTS: '19020-19029',
     });
-    for (const name of ['ann', 'ben'])
-      expect(await plane.put(name, 'extrawire')).toMatchObject({ status: 'succeeded' });
+    for (const name of ['ann', 'ben']) await plane.put(name, 'extrawire');
   });
   afterAll(async () => {
     await plane.dispose();

@@ -1,24 +1,10 @@
 import type { AgentConfig } from '#libs/contracts';
-import type { Clock, Ids } from '#libs/kernel';
-import type { ModelRouter } from '#libs/providers';
-import type { Logger } from '#libs/telemetry';
 import { MODE_LIMITS, stricterLimits } from '#libs/trust';
-import type { ModelEndpoints } from '../chat/model-endpoints.js';
 import { DemosFull } from '../errors.js';
 import { LIMITS } from '../limits.js';
-import type { Metrics } from '../metrics.js';
+import type { AgentParts } from './agent-parts.js';
 import { ChatRoom } from './chat-room.js';
 import { demoKey, type Visitor } from './visitor.js';
-
-/** What every agent of a gateway shares. */
-export interface AgentParts {
-  readonly clock: Clock;
-  readonly ids: Ids;
-  readonly router: ModelRouter;
-  readonly endpoints: ModelEndpoints;
-  readonly metrics: Metrics;
-  readonly logger: Logger;
-}
 
 /** A client's connection, as far as an agent has to do with it. */
 export interface AgentSocket {

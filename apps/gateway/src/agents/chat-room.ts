@@ -8,7 +8,7 @@ import { LIMITS } from '../limits.js';
 import { ToolPolicy } from '../policy/tool-policy.js';
 import { AgentDatabase } from '../store/agent-database.js';
 import { ConversationsRepository, type TaskRecord } from '../store/conversations.repository.js';
-import type { AgentParts } from './agent.js';
+import type { AgentParts } from './agent-parts.js';
 import { scopeOf, type Visitor } from './visitor.js';
 
 type SessionSummary = Omit<SessionView, 'messages'>;

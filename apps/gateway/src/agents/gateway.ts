@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import type { ConfigStore } from '../config/config.store.js';
 import { AgentAttached, AgentNotFound, ConfigInvalid, NotReady, StaleFence } from '../errors.js';
 import type { Gauges } from '../metrics.js';
-import { Agent, type AgentParts } from './agent.js';
+import type { AgentParts } from './agent-parts.js';
+import { Agent } from './agent.js';
 
 export interface GatewayOptions {
   readonly gatewayId: string;
