@@ -33,5 +33,6 @@ async function main(): Promise<void> {
 
 main().catch((error: unknown) => {
   createLogger({ name: 'control-plane' }).fatal({ err: error }, 'the control plane could not start');
-  process.exitCode = 1;
+  // Connections that were opened by then would keep a process alive that does nothing.
+  process.exit(1);
 });

@@ -35,5 +35,6 @@ try {
       ? error.message
       : (error as Error).stack;
   process.stderr.write(`${text}\n`);
-  process.exitCode = isUsage(error) ? 2 : 1;
+  // Connections that were opened by then would keep a process alive that does nothing.
+  process.exit(isUsage(error) ? 2 : 1);
 }
