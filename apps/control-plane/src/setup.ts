@@ -79,7 +79,7 @@ async function ensureAdmin(
 async function ensureKey(keys: ApiKeysService, tenantId: string, before: string | undefined): Promise<string> {
   const known = before ? await keys.authenticate(before).catch(() => undefined) : undefined;
   if (before && known?.kind === 'tenant' && known.tenantId === tenantId) return before;
-  return (await keys.issue({ tenantId, name: 'Demo site', scopes: TENANT_SCOPES })).key;
+  return (await keys.issue({ tenantId, name: 'Demo site', scopes: TENANT_SCOPES, createdBy: 'system:setup' })).key;
 }
 
 const { values } = parseArgs({ options: { credentials: { type: 'string' } } });

@@ -24,7 +24,7 @@ export interface NewApiKey {
   readonly expiresAt?: Date;
   /** Operators only: the tenant that tenant routes act on. */
   readonly defaultTenantId?: string;
-  /** Who made it, as the audit log names people. */
+  /** Who made it, as the audit log names people; it then gets a line there. */
   readonly createdBy?: string;
 }
 
@@ -70,7 +70,12 @@ export class ApiKeysService {
     const { tenantId, name, scopes, expiresAt = null, createdBy = null } = input;
     const defaultTenantId = tenantId === null ? (input.defaultTenantId ?? null) : null;
     const data = { id, tenantId, prefix, secretHash, scopes: [...scopes], name, expiresAt, defaultTenantId, createdBy };
-    await this.database.system((tx) => tx.apiKey.create({ data, select: { id: true } }));
+    await this.database.system(async (tx) => {
+      await tx.apiKey.create({ data, select: { id: true } });
+      if (createdBy === null) return;
+      const line = { tenantId, actor: createdBy, action: 'key.create', resource: 'api-key', resourceId: id };
+      await this.audit.record(tx, { ...line, data: { scopes: [...scopes] } });
+    });
     return { id, key };
   }
 
