@@ -5,6 +5,7 @@ import { ConfigInvalid } from './errors.js';
 import { type MailConfig, readMailConfig } from './mail-config.js';
 import { type MasterKeyConfig, readMasterKeyConfig } from './master-key-config.js';
 import { type Environment, EnvironmentReader, readSecretFile } from './reader.js';
+import { readTrustedProxies } from './trusted-proxies.js';
 
 export const ROLES = ['api', 'worker'] as const;
 export type Role = (typeof ROLES)[number];
@@ -63,6 +64,8 @@ export class ControlPlaneConfig {
   readonly tenantEraseAfterDays: number;
   /** Operators whose session was opened with one factor reach nothing but their own account. */
   readonly requireOperatorTotp: boolean;
+  /** Addresses and CIDR blocks of the reverse proxies in front: what they say about the caller's address is believed. */
+  readonly trustedProxies: readonly string[];
 
   /** Throws ConfigInvalid, which names the variable and what it takes. */
   constructor(environment: Environment = process.env) {
@@ -103,6 +106,7 @@ export class ControlPlaneConfig {
     this.signingKeyDays = env.integer('WIREBOT_SIGNING_KEY_DAYS', { min: 1, max: 365 }, 30);
     this.webhooksAllowPrivate = env.oneOf('WIREBOT_WEBHOOKS_ALLOW_PRIVATE', ['true', 'false'], 'false') === 'true';
     this.requireOperatorTotp = env.oneOf('WIREBOT_REQUIRE_OPERATOR_TOTP', ['true', 'false'], 'false') === 'true';
+    this.trustedProxies = readTrustedProxies(env);
     this.#readSecrets(env);
     Object.freeze(this);
   }

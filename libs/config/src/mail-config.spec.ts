@@ -25,6 +25,12 @@ beforeAll(() => {
 afterEach(() => rmSync(join(folder, 'smtp-url'), { force: true }));
 afterAll(() => rmSync(folder, { recursive: true }));
 
+it('believes no proxy by default, and those that are named', () => {
+  expect(configWith({}).trustedProxies).toEqual([]);
+  const named = configWith({ WIREBOT_TRUSTED_PROXIES: '10.0.0.0/8, 127.0.0.1,fd00::/8' });
+  expect(named.trustedProxies).toEqual(['10.0.0.0/8', '127.0.0.1', 'fd00::/8']);
+});
+
 describe('the mail server', () => {
   it.each([
     ['smtps://u:p%40ss@mail.example', { host: 'mail.example', port: 465, tls: 'implicit', password: 'p@ss' }],
@@ -61,6 +67,9 @@ describe('the mail server', () => {
     ['WIREBOT_MAIL_FROM', { WIREBOT_SMTP_URL: 'smtp://u:secret-thing@x' }],
     ['WIREBOT_MAIL_FROM', { WIREBOT_SMTP_URL: 'smtp://x', WIREBOT_MAIL_FROM: 'no address' }],
     ['WIREBOT_MAIL_FROM', { WIREBOT_SMTP_URL: 'smtp://x', WIREBOT_MAIL_FROM: 'A <a@b>\r\nBcc: c@d' }],
+    ['WIREBOT_TRUSTED_PROXIES', { WIREBOT_TRUSTED_PROXIES: '10.0.0.0/8,secret-thing' }],
+    ['WIREBOT_TRUSTED_PROXIES', { WIREBOT_TRUSTED_PROXIES: '10.0.0.0/33' }],
+    ['WIREBOT_TRUSTED_PROXIES', { WIREBOT_TRUSTED_PROXIES: 'fd00::/129' }],
     ['WIREBOT_REQUIRE_OPERATOR_TOTP', { WIREBOT_REQUIRE_OPERATOR_TOTP: 'secret-thing' }],
   ])('names %s and not its value when it is wrong', (variable, environment) => {
     let failure: unknown;

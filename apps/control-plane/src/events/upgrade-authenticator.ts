@@ -1,5 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { Injectable } from '@nestjs/common';
+import { ControlPlaneConfig } from '#libs/config';
+import { clientAddress } from '../http/client-address.js';
 import { Authenticator } from '../identity/authenticator.js';
 import type { Principal } from '../identity/principal.js';
 
@@ -8,13 +10,16 @@ import type { Principal } from '../identity/principal.js';
 export class UpgradeAuthenticator {
   readonly #principals = new WeakMap<IncomingMessage, Principal>();
 
-  constructor(private readonly authenticator: Authenticator) {}
+  constructor(
+    private readonly authenticator: Authenticator,
+    private readonly config: ControlPlaneConfig,
+  ) {}
 
   /** Throws the same errors as the operator API; a cookie needs the console's own Origin, as for a change. */
   async authenticate(request: IncomingMessage): Promise<Principal> {
     const principal = await this.authenticator.operator({
       headers: request.headers,
-      address: request.socket.remoteAddress ?? '',
+      address: clientAddress(request, this.config.trustedProxies),
       mutates: true,
       // A console that was left open must not keep its session alive.
       passive: true,

@@ -19,14 +19,18 @@ class JsonAdapter extends FastifyAdapter {
   }
 }
 
-/** The control plane's HTTP server: pass it to `NestFactory.create`. */
-export function createHttpAdapter(): FastifyAdapter {
+/**
+ * The control plane's HTTP server: pass it to `NestFactory.create`. `trustedProxies`: whose `X-Forwarded-For` says where a
+ * request came from; without them it came from whoever opened the connection.
+ */
+export function createHttpAdapter(trustedProxies: readonly string[] = []): FastifyAdapter {
   const adapter = new JsonAdapter({
     bodyLimit: HTTP_LIMITS.body,
     requestTimeout: HTTP_LIMITS.receive,
     routerOptions: { maxParamLength: HTTP_LIMITS.parameter },
     // A server that stops must not wait for idle keep-alive connections.
     forceCloseConnections: 'idle',
+    trustProxy: trustedProxies.length > 0 && [...trustedProxies],
     logger: false,
   });
   const server = adapter.getInstance();

@@ -89,7 +89,7 @@ export async function startTestApp(
     controllers: options.controllers ?? [],
   })(Root);
 
-  const app = await NestFactory.create<NestFastifyApplication>(Root, createHttpAdapter(), {
+  const app = await NestFactory.create<NestFastifyApplication>(Root, createHttpAdapter(config.trustedProxies), {
     logger,
     abortOnError: false,
   });

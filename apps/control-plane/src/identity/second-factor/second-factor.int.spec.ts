@@ -1,6 +1,13 @@
 import { generateSync } from 'otplib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Answer, auditActions, PASSWORD, seedUser, TestConsole } from '../testing/console.fixture.js';
+import {
+  type Answer,
+  auditActions,
+  expectAtMost,
+  PASSWORD,
+  seedUser,
+  TestConsole,
+} from '../testing/console.fixture.js';
 import { type SignInTest, startSignInTest } from '../testing/sign-in.fixture.js';
 
 let fixture: SignInTest;
@@ -100,7 +107,10 @@ describe('an authenticator app', () => {
     fixture.test.clock.advance(300_000);
     for (const steps of [-2, 2])
       expect((await second(await waiting('window@example.com'), codeOf(secret, steps))).status).toBe(401);
-    for (const steps of [-1, 0, 1])
+    const gap = codeOf(secret, -1).replace(/^(...)/, '$1 ');
+    expect(gap).toHaveLength(7);
+    expect((await second(await waiting('window@example.com'), gap)).status).toBe(201);
+    for (const steps of [0, 1])
       expect((await second(await waiting('window@example.com'), codeOf(secret, steps))).status).toBe(201);
   });
 
@@ -133,9 +143,7 @@ describe('guessing a code', () => {
     const { secret } = await withTotp('brute@example.com');
     const someone = await waiting('brute@example.com');
     const answers = await Promise.all(wrongCodes(secret, 200).map((code) => second(someone, code)));
-    const codes = answers.map(({ body }) => body['code']);
-    expect(codes.filter((code) => code === 'code-invalid')).toHaveLength(5);
-    expect(codes.filter((code) => code === 'second-factor-expired')).toHaveLength(195);
+    expectAtMost(5, 'code-invalid', 'second-factor-expired', answers);
     expect((await second(someone, codeOf(secret))).body).toMatchObject({ code: 'second-factor-expired' });
   });
 
@@ -180,8 +188,7 @@ describe('recovery codes', () => {
     const someone = await waiting('guess-recovery@example.com');
     const guesses = Array.from({ length: 200 }, (_, i) => `abcd-efgh-jkmn-${String(2000 + i)}`);
     const answers = await Promise.all(guesses.map((code) => second(someone, code)));
-    expect(answers.filter(({ body }) => body['code'] === 'code-invalid')).toHaveLength(5);
-    expect(answers.every(({ status }) => status === 401)).toBe(true);
+    expectAtMost(5, 'code-invalid', 'second-factor-expired', answers);
   });
 
   it('are renewed after a recent proof, which takes a code: the password alone will not do', async () => {

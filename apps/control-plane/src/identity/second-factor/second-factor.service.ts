@@ -9,6 +9,9 @@ import { newTotpSecret, totpStep } from './totp-codes.js';
 
 export type SecondFactor = 'totp' | 'recovery-code';
 
+/** Apps show `123 456`, and so people type it. */
+const withoutGaps = (code: string): string => code.replace(/[\s-]/g, '');
+
 const totpContext = (userId: string): string => `totp/${userId}`;
 
 /** Checks codes. Each works once: of parallel calls with one code, one succeeds. */
@@ -37,12 +40,13 @@ export class SecondFactorService {
   /** The time step of a right code, which is not used up; counts the try. Throws TooManyAttempts. */
   async stepOf(userId: string, sealed: Uint8Array, code: string): Promise<number | undefined> {
     await this.limits.consume('codes', userId, userId);
-    return this.#stepOf(userId, sealed, code);
+    return this.#stepOf(userId, sealed, withoutGaps(code));
   }
 
   /** Uses a code up and tells what it was; undefined when it is wrong. Throws TooManyAttempts. */
-  async use(userId: string, code: string): Promise<SecondFactor | undefined> {
+  async use(userId: string, typed: string): Promise<SecondFactor | undefined> {
     await this.limits.consume('codes', userId, userId);
+    const code = withoutGaps(typed);
     if (/^\d{6}$/.test(code)) return (await this.#useTotp(userId, code)) ? 'totp' : undefined;
     return (await this.#useRecovery(userId, code)) ? 'recovery-code' : undefined;
   }

@@ -4,7 +4,7 @@ import { LoginInvalid } from '../identity.errors.js';
 import { normalizeEmail, UsersService } from '../users.service.js';
 import { DeviceCookies } from './device-cookies.js';
 import { SignInFlow, type SignInOutcome } from './sign-in-flow.js';
-import { SignInLimits } from './sign-in-limits.js';
+import { networkOf, SignInLimits } from './sign-in-limits.js';
 
 @Injectable()
 export class PasswordSignInService {
@@ -35,7 +35,7 @@ export class PasswordSignInService {
     await this.limits.consume('address', request.ip);
     const about = () => this.users.idOf(email);
     const device = this.devices.known(request.headers, email);
-    await this.limits.consume('pair', `${email} ${device ?? request.ip}`, about);
+    await this.limits.consume('pair', `${email} ${device ?? networkOf(request.ip)}`, about);
     if (device === undefined) await this.limits.consume('email', email, about);
   }
 }

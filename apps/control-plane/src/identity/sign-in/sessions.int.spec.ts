@@ -162,6 +162,27 @@ describe('a session', () => {
   });
 });
 
+describe('the address of a session', () => {
+  it('is what a trusted reverse proxy says, and what nobody else says', async () => {
+    const behind = await startTestApp(await freshDatabase(), [HttpEdgeModule, IdentityModule], {
+      environment: { WIREBOT_TRUSTED_PROXIES: '10.9.0.0/16' },
+    });
+    try {
+      await seedUser(behind, 'behind@example.com');
+      const seen = async (address: string) => {
+        const here = new TestConsole(behind, { address });
+        const body = { email: 'behind@example.com', password: PASSWORD };
+        await here.call('POST', '/v1/session', body, { 'x-forwarded-for': '192.0.2.66, 203.0.113.9' });
+        return (await list(here)).find(({ current }) => current)!.address;
+      };
+      expect(await seen('10.9.0.1')).toBe('203.0.113.9');
+      expect(await seen('198.51.100.1')).toBe('198.51.100.1');
+    } finally {
+      await behind.close();
+    }
+  });
+});
+
 describe('cookies', () => {
   const attributes = (line: string) => line.split('; ').slice(1);
 

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Database } from '#libs/database';
 import { Counters } from '#libs/queue';
 import { AuditLog } from '../../audit/audit-log.js';
+import { canonicalBlock } from '../address-list.js';
 import { TooManyAttempts } from '../identity.errors.js';
 import { sha256 } from '../secrets.js';
 
@@ -91,4 +92,11 @@ export class SignInLimits {
   }
 }
 
-const keyOf = (name: LimitName, of: string): string => `sign-in:${name}:${sha256(of)}`;
+const keyOf = (name: LimitName, of: string): string =>
+  `sign-in:${name}:${sha256(name === 'address' ? networkOf(of) : of)}`;
+
+/** A network address as it is counted: whoever has one IPv6 address has the 2^64 of its network. */
+export function networkOf(address: string): string {
+  const plain = address.replace(/%.*$/, '').replace(/^::ffff:(?=[\d.]+$)/i, '');
+  return plain.includes(':') ? (canonicalBlock(`${plain}/64`) ?? plain) : plain;
+}
