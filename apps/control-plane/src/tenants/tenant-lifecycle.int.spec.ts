@@ -76,6 +76,24 @@ describe('the life of a tenant with real gateways', () => {
     expect(feed().tenants).toHaveLength(1);
   });
 
+  it('closed while members are being provisioned, has no agent that is still wanted', async () => {
+    const members = plane.app.get(MembersService);
+    const put = (name: string) =>
+      members.put(plane.caller, name, { email: `${name}@example.com`, tier: 'freewire' }).then(
+        () => 'made',
+        (error: { code: string }) => error.code,
+      );
+    const made = Promise.all(Array.from({ length: 12 }, (_, i) => put(`late-${i}`)));
+    await lifecycle().close(call());
+    expect(['made', 'tenant-not-serving']).toEqual(expect.arrayContaining([...new Set(await made)]));
+    const wanted = await plane.database.query(
+      `SELECT 1 FROM agents WHERE tenant_id = $1 AND desired_state = 'active'`,
+      [plane.tenantId],
+    );
+    expect(wanted).toEqual([]);
+    await lifecycle().reopen(call());
+  });
+
   it('closed for good, is erased: agents, gateways, folders, rows', { timeout: 120_000 }, async () => {
     expect(folders().length).toBeGreaterThan(0);
     await lifecycle().close(call(), 0);
