@@ -20,13 +20,9 @@ beforeAll(async () => {
   const tenant = Tenant.of(key);
   const agent = tenant.agent('a');
   gateway = await GatewayProcess.start(createHome('gw_attacks'));
-  const applied = await gateway.control('PUT', '/config', tenant.config('gw_attacks', api.url, [agent]));
-  expect(applied.status).toBe(200);
+  await gateway.control('PUT', '/config', tenant.config('gw_attacks', api.url, [agent]));
   const { tenantId: tid, workspaceId: wid, memberId: sub } = agent;
   forged = forgedTokens(key, stranger, memberClaims(new Date(), { iss: ISSUER, tid, wid, sub }));
-  const good = await tenant.token(agent);
-  const answer = await fetch(`${gateway.url}/sessions`, { headers: { authorization: `Bearer ${good}` } });
-  expect(answer.status).toBe(200);
 });
 afterAll(async () => {
   await gateway.end('SIGKILL');
@@ -43,6 +39,15 @@ function closeOf(protocols: string[], connect: object): Promise<number> {
   });
   return new Promise((resolve, reject) => socket.on('close', resolve).on('error', reject));
 }
+
+describe('a token with nothing wrong about it', () => {
+  it('is accepted, so that a refusal of the others has its one reason', async () => {
+    const token = await Tenant.of(key).token(Tenant.of(key).agent('a'));
+    const answer = await fetch(`${gateway.url}/sessions`, { headers: { authorization: `Bearer ${token}` } });
+    expect(answer.status).toBe(200);
+    expect(await closeOf([`wirebot.bearer.${token}`], {})).toBe(4000);
+  });
+});
 
 describe('a forged token', () => {
   it('is refused in the header of a request', async () => {

@@ -238,6 +238,6 @@ describe('what else ends access', () => {
   });
 
   it('leaves nothing behind', async () => {
-    await until(() => stack.gateway.sockets.size === 0);
+    await expect.poll(() => stack.gateway.sockets.size).toBe(0);
   });
 });
