@@ -42,7 +42,7 @@ describe('environment of the parts', () => {
   });
 
   it('gives the master key to the control plane alone, and writes it into no file', () => {
-    const secrets = { WIREBOT_MASTER_KEY: 'mk', WIREBOT_VAULT_TOKEN: 'hvs' };
+    const secrets = { WIREBOT_MASTER_KEY: 'mk', WIREBOT_VAULT_TOKEN: 'hvs', WIREBOT_SMTP_URL: 'smtp://u:p@h' };
     expect(controlPlaneEnvironment(facts, { ...shell, ...secrets })).toMatchObject(secrets);
     for (const environment of [proxyEnvironment, commandEnvironment])
       expect(Object.keys(environment(facts, { ...shell, ...secrets }))).not.toEqual(

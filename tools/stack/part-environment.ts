@@ -84,7 +84,7 @@ export function controlPlaneEnvironment(facts: StackFacts, env: Environment): Re
 }
 
 /** The caller's own, and secrets that are in no file on purpose: whoever runs a command sets them again. */
-const NEVER_WRITTEN = /^(PATH|HOME|USER|LOGNAME|TMPDIR|WIREBOT_(MASTER_KEY|MASTER_KEYS_OLDER|VAULT_TOKEN))$/;
+const NEVER_WRITTEN = /^(PATH|HOME|USER|LOGNAME|TMPDIR|WIREBOT_(MASTER_KEY|MASTER_KEYS_OLDER|VAULT_TOKEN|SMTP_URL))$/;
 
 /** What `npm run wirebot` tells a command: as the control plane, without what belongs to the caller's own shell. */
 export const commandEnvironment = (facts: StackFacts, env: Environment): Record<string, string> =>
