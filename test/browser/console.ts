@@ -101,12 +101,7 @@ export class VirtualAuthenticator {
     return new VirtualAuthenticator(session, authenticatorId);
   }
 
-  /** Whether somebody touches it and is recognised. */
-  async answers(willing: boolean): Promise<void> {
-    const { session, authenticatorId } = this;
-    await session.send('WebAuthn.setAutomaticPresenceSimulation', { authenticatorId, enabled: willing });
-  }
-
+  /** Whether its user is in front of it. */
   async recognises(somebody: boolean): Promise<void> {
     const { session, authenticatorId } = this;
     await session.send('WebAuthn.setUserVerified', { authenticatorId, isUserVerified: somebody });

@@ -1,4 +1,5 @@
 import {
+  type AuthenticationResponseJSON,
   browserSupportsWebAuthn,
   browserSupportsWebAuthnAutofill,
   sendSignal,
@@ -65,16 +66,28 @@ export async function makePasskey(): Promise<void> {
   await addPasskey(await startRegistration({ optionsJSON }));
 }
 
-/** A passkey that the server does not know any more is of no use: the browser is told, so that it stops offering it. */
+/** A sign-in that the server is deciding on; a second one beside it would end the session of the first. */
+let deciding: Promise<Outcome> | undefined;
+
 async function answer(rpId: string | undefined, ask: () => ReturnType<typeof startAuthentication>): Promise<Outcome> {
+  if (deciding) return deciding;
   const credential = await ask();
+  deciding ??= decide(rpId, credential).finally(() => {
+    deciding = undefined;
+  });
+  return deciding;
+}
+
+/** A passkey that the server does not know any more is of no use: the browser is told, so that it stops offering it. */
+async function decide(rpId: string | undefined, credential: AuthenticationResponseJSON): Promise<Outcome> {
   try {
     return await signInWithPasskey(credential);
   } catch (error) {
-    if (error instanceof RequestFailed && error.code === 'passkey-unknown' && rpId)
-      await sendSignal({ signalName: 'unknownCredential', rpID: rpId, credentialID: credential.id }).catch(
-        () => undefined,
-      );
+    if (error instanceof RequestFailed && error.code === 'passkey-unknown' && rpId) await forget(rpId, credential.id);
     throw error;
   }
 }
+
+/** Where the browser knows how; nothing depends on it. */
+const forget = (rpID: string, credentialID: string): Promise<void> =>
+  sendSignal({ signalName: 'unknownCredential', rpID, credentialID }).catch(() => undefined);

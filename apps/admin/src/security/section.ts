@@ -5,6 +5,7 @@ import { busy, noteLine, problemLine } from '../form.js';
 export class Section {
   readonly element: HTMLElement;
   readonly #body = h('div', {}, h('p', { class: 'empty' }, 'Loading…'));
+  readonly #heading: HTMLElement;
   readonly #problem = problemLine();
   readonly #note = noteLine();
 
@@ -14,8 +15,8 @@ export class Section {
     lead: string,
     private readonly content: (section: Section) => Promise<readonly Node[]>,
   ) {
-    const heading = h('h2', { id: `h-${id}` }, title);
-    const parts = [heading, h('p', { class: 'lead' }, lead), this.#body, this.#note, this.#problem];
+    this.#heading = h('h2', { id: `h-${id}`, tabindex: -1 }, title);
+    const parts = [this.#heading, h('p', { class: 'lead' }, lead), this.#body, this.#note, this.#problem];
     this.element = h('section', { 'aria-labelledby': `h-${id}` }, ...parts);
   }
 
@@ -26,6 +27,8 @@ export class Section {
   /** Shows something else in its place, until the next refresh. */
   show(...nodes: Node[]): void {
     this.#body.replaceChildren(...nodes);
+    const first = this.#body.querySelector<HTMLElement>('input') ?? this.#heading;
+    first.focus({ preventScroll: true });
   }
 
   say(problem: string): void {
@@ -49,6 +52,8 @@ export class Section {
     await change();
     this.#body.replaceChildren(...(await this.content(this)));
     this.#note.textContent = note;
+    // What had the focus is gone; whoever uses the keyboard goes on from here.
+    if (document.activeElement === document.body) this.#heading.focus({ preventScroll: true });
   }
 }
 

@@ -13,7 +13,7 @@ export const totpSection = (): Section => new Section('totp', 'Second factor', L
 
 async function content(section: Section): Promise<Node[]> {
   const { status, recoveryCodesLeft } = await getTotp();
-  if (status !== 'on') return [button('Set up an authenticator app', () => void begin(section), 'primary')];
+  if (status !== 'on') return [button('Set up an authenticator app', () => void begin(section))];
   const left = `On. ${recoveryCodesLeft} recovery ${recoveryCodesLeft === 1 ? 'code' : 'codes'} left.`;
   const renew = async (): Promise<void> => {
     const codes = await withProof(renewRecoveryCodes);
