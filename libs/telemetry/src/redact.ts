@@ -24,7 +24,7 @@ const isSecretName = (name: string): boolean => {
 
 /** Wirebot's own credentials, bearer headers and JWTs are recognised wherever they stand in a text. */
 const SECRET_TEXT =
-  /\b(?:wb[to]_[A-Za-z0-9]+_[\w-]+|eyJ[\w-]{8,}\.[\w-]+\.[\w-]+|sk-[\w-]{16,})|(?<=\bBearer )[\w.~+/=-]{8,}|(?<=:\/\/[^\s:/@]{1,64}:)[^\s@/]+(?=@)/g;
+  /\b(?:wb[tok]_[A-Za-z0-9]+_[\w-]+|wbg_[\w-]{16,}|hvs\.[\w-]{16,}|eyJ[\w-]{8,}\.[\w-]+\.[\w-]+|sk-[\w-]{16,})|(?<=\bBearer )[\w.~+/=-]{8,}|(?<=:\/\/[^\s:/@]{1,64}:)[^\s@/]+(?=@)/g;
 
 export function redactText(text: string): string {
   const short = text.length > LOG_LIMITS.text ? `${text.slice(0, LOG_LIMITS.text)}… (${text.length} characters)` : text;

@@ -1,8 +1,9 @@
-import { createHash } from 'node:crypto';
+import { createHmac } from 'node:crypto';
 import { type CallHandler, type ExecutionContext, Injectable, Logger, type NestInterceptor } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { firstValueFrom, from, type Observable } from 'rxjs';
 import { actorOf } from '../identity/principal.js';
+import { PlatformKeys } from '../secrets/platform-keys.js';
 import { InvalidRequest } from './http.errors.js';
 import { type Claim, IdempotencyRepository, type StoredAnswer } from './idempotency.repository.js';
 import { PROBLEM_TYPE, problemOf, toDomainError } from './problem.js';
@@ -22,8 +23,9 @@ export function canonicalJson(value: unknown): string {
   return `{${sorted.map(([key, inner]) => `${JSON.stringify(key)}:${canonicalJson(inner)}`).join(',')}}`;
 }
 
-const hashOf = (request: FastifyRequest): string =>
-  createHash('sha256')
+/** Keyed: bodies may hold short secrets, which a plain hash in the database would let somebody guess. */
+const hashOf = (secret: Buffer, request: FastifyRequest): string =>
+  createHmac('sha256', secret)
     .update(`${request.method} ${request.url}\n${canonicalJson(request.body)}`)
     .digest('hex');
 
@@ -31,9 +33,15 @@ const hashOf = (request: FastifyRequest): string =>
 @Injectable()
 export class IdempotencyInterceptor implements NestInterceptor {
   readonly #logger = new Logger('idempotency');
+  readonly #secret: Buffer;
   #claims = 0;
 
-  constructor(private readonly keys: IdempotencyRepository) {}
+  constructor(
+    private readonly keys: IdempotencyRepository,
+    platformKeys: PlatformKeys,
+  ) {
+    this.#secret = platformKeys.derive('idempotency');
+  }
 
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
     if (context.getType() !== 'http') return next.handle();
@@ -56,7 +64,7 @@ export class IdempotencyInterceptor implements NestInterceptor {
     reply: FastifyReply,
     next: CallHandler,
   ): Promise<unknown> {
-    const claimed = await this.keys.claim(scope, key, hashOf(request));
+    const claimed = await this.keys.claim(scope, key, hashOf(this.#secret, request));
     if ('answer' in claimed) return replay(claimed.answer, reply);
     await this.#cleanSometimes();
     try {
