@@ -46,7 +46,7 @@ describe('environment of the parts', () => {
     expect(controlPlaneEnvironment(facts, { ...shell, ...secrets })).toMatchObject(secrets);
     for (const environment of [proxyEnvironment, commandEnvironment])
       expect(Object.keys(environment(facts, { ...shell, ...secrets }))).not.toEqual(
-        expect.arrayContaining([expect.stringMatching(/MASTER_KEY|VAULT/)]),
+        expect.arrayContaining([expect.stringMatching(/MASTER_KEY|VAULT|SMTP/)]),
       );
     expect(commandEnvironment(facts, shell)['DATABASE_URL']).toBe('postgresql://db/wirebot');
   });
