@@ -70,8 +70,10 @@ export function decide(ask: QuotaAsk, lease: LeaseRow, limits: readonly LimitSta
     const wanted = (amount: bigint) => most(0n, amount - lost);
     const own = limits.filter((limit) => limit.unit === unit);
     const missing = wanted(BigInt(ask.atLeast[unit]));
-    const tight = own.find((limit) => leftOf(limit) < missing);
-    if (tight) return { refusal: tight.used + missing > tight.limit ? 'exhausted' : 'reserved', limitedBy: tight };
+    const tight = own.filter((limit) => leftOf(limit) < missing);
+    const final = tight.find((limit) => limit.used + missing > limit.limit);
+    if (final) return { refusal: 'exhausted', limitedBy: final };
+    if (tight[0]) return { refusal: 'reserved', limitedBy: tight[0] };
     const need = wanted(BigInt(ask.need[unit]));
     const part = own.map((limit) => grantedUnder(limit, need, BigInt(ask.ahead[unit])));
     granted[unit] = part.map(({ amount }) => amount).reduce(least, need + BigInt(ask.ahead[unit]));

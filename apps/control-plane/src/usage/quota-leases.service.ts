@@ -4,7 +4,16 @@ import { Database, type Tx } from '#libs/database';
 import { Clock } from '#libs/kernel';
 import { Outbox } from '../outbox/outbox.js';
 import { QuotaAlerts } from './quota-alerts.js';
-import { type Decision, decide, type LeaseRow, type Pair, shareChange, shareOf, stateView } from './quota-grant.js';
+import {
+  type Decision,
+  decide,
+  type LeaseRow,
+  type LimitState,
+  type Pair,
+  shareChange,
+  shareOf,
+  stateView,
+} from './quota-grant.js';
 import { limitStates } from './quota-limits.js';
 import { type CounterRow, type QuotaHolder, QuotaRepository, type StoredLease } from './quota.repository.js';
 import { NO_CHANGE, scopesOf } from './usage-intake.service.js';
@@ -62,12 +71,30 @@ export class QuotaLeasesService {
     const result = await this.database.system(async (tx) => {
       const holder = await this.quota.holder(tx, ask.agentId);
       if (!holder) return { grant: grantView(ask, 'unknown'), said: false };
+      const refused = await this.#refusedAtSight(tx, ask, holder);
+      if (refused) return refused;
       const lease = await this.quota.takeLease(tx, ask, holder, life);
       if (!lease) return { grant: grantView(ask, 'gone'), said: false };
       return this.#decide(tx, ask, holder, lease);
     });
     if (result.said) await this.outbox.announce();
     return result.grant;
+  }
+
+  /**
+   * Near a limit most asks are refused, and they must not queue for the counters' locks with those that report and return.
+   * What is too much now is refused as it is seen; what seems to fit is decided under the locks.
+   */
+  async #refusedAtSight(
+    tx: Tx,
+    ask: QuotaAsk,
+    holder: QuotaHolder,
+  ): Promise<{ grant: QuotaGrant; said: boolean } | undefined> {
+    const lease = await this.quota.findLease(tx, ask.leaseId);
+    if (!lease && ask.granted.tokens + ask.granted.micros > 0) return undefined;
+    const counters = await this.quota.peek(tx, holder, ask.day);
+    const decision = decide(ask, lease ?? NO_LEASE, limitsOf(counters, holder));
+    return 'refusal' in decision ? this.#refuse(tx, ask, lease ?? NO_LEASE, decision, counters) : undefined;
   }
 
   async #decide(
@@ -81,9 +108,7 @@ export class QuotaLeasesService {
       tx,
       scopes.map((scope) => ({ ...scope, ...NO_CHANGE })),
     );
-    const stored = { member: holder.tierLimits, tenant: holder.tenantLimits };
-    const limits = counters.flatMap((counter) => limitStates(counter, stored[counter.scope]));
-    const decision = decide(ask, lease, limits);
+    const decision = decide(ask, lease, limitsOf(counters, holder));
     if ('refusal' in decision) return this.#refuse(tx, ask, lease, decision, counters);
     const { granted } = decision;
     const share = shareChange(lease, { granted });
@@ -167,6 +192,21 @@ export class QuotaLeasesService {
     return Number.isFinite(at) && at <= now + DAY_MS && at >= now - 2 * DAY_MS;
   }
 }
+
+const NO_LEASE: LeaseRow = {
+  id: '',
+  grantedTokens: 0n,
+  grantedMicros: 0n,
+  returnedTokens: 0n,
+  returnedMicros: 0n,
+  spentTokens: 0n,
+  spentMicros: 0n,
+};
+
+const limitsOf = (counters: readonly CounterRow[], holder: QuotaHolder): LimitState[] =>
+  counters.flatMap((counter) =>
+    limitStates(counter, counter.scope === 'member' ? holder.tierLimits : holder.tenantLimits),
+  );
 
 function grantView(
   { leaseId, granted }: QuotaAsk,

@@ -56,6 +56,20 @@ export class QuotaRepository {
     return rows[0];
   }
 
+  /** The two counters as they are now, without locking them; one that has not begun is not there. */
+  async peek(tx: Tx, { tenantId, memberId }: QuotaHolder, day: string): Promise<CounterRow[]> {
+    return tx.$queryRaw<CounterRow[]>`
+      SELECT tenant_id AS "tenantId", scope, scope_id AS "scopeId", to_char(day, 'YYYY-MM-DD') AS day,
+        used_tokens AS "usedTokens", used_micros AS "usedMicros", leased_tokens AS "leasedTokens",
+        leased_micros AS "leasedMicros", alerted
+      FROM quota_counters WHERE tenant_id = ${tenantId} AND day = ${day}::date
+        AND ((scope = 'member' AND scope_id = ${memberId}) OR (scope = 'tenant' AND scope_id = ${tenantId}))`;
+  }
+
+  async findLease(tx: Tx, id: string): Promise<LeaseRow | undefined> {
+    return (await tx.quotaLease.findUnique({ where: { id } })) ?? undefined;
+  }
+
   /** The lease, locked and renewed: a new one when the broker says that it holds nothing of it yet. */
   async takeLease(
     tx: Tx,

@@ -189,7 +189,7 @@ describe('reports', () => {
     await until(() => stack.control.records.length === before + 2);
     await until(() => stack.logs.some((line) => line.includes('usage record refused')));
     stack.control.refuseRecord = undefined;
-    await recordOf(() => client().messages.create(hello));
+    expect(await recordOf(() => client().messages.create(hello))).toMatchObject({ outcome: 'completed' });
   });
 
   it('carry what was seen of members: foreign agents', async () => {

@@ -23,9 +23,18 @@ export interface QuotaWaiter {
 }
 
 /** A refusal that holds for a while: asking the control plane again for each call would only burden it. */
-interface Remembered extends QuotaRefused {
+export interface Remembered extends QuotaRefused {
   readonly amount: QuotaAmount;
   readonly until: number;
+  /** The limits in the routes that it was about. */
+  readonly limits: string;
+}
+
+/** What an amount is told that would be refused again. */
+export function repeatedRefusal(known: Remembered, amount: QuotaAmount, now: number): QuotaRefused | undefined {
+  const unit = known.limitedBy?.unit ?? 'tokens';
+  if (now >= known.until || amount[unit] < known.amount[unit]) return undefined;
+  return { why: known.why, limitedBy: known.limitedBy, told: true };
 }
 
 /** Beyond what calls need: this many times the last one, so that the next ones do not wait. */
@@ -50,9 +59,9 @@ export class QuotaAccount {
   /** No asking in advance before then. */
   aheadFrom = 0;
   waiters: QuotaWaiter[] = [];
+  limits = '';
   #last: QuotaAmount = NOTHING;
   #refusal: Remembered | undefined;
-  #limits = '';
 
   constructor(
     readonly leaseId: string,
@@ -115,7 +124,7 @@ export class QuotaAccount {
   }
 
   remember(refused: QuotaRefused, amount: QuotaAmount, until: number): void {
-    this.#refusal = { ...refused, amount, until };
+    this.#refusal = { ...refused, amount, until, limits: this.limits };
   }
 
   /** Counted from when it was asked for: our end of a lease never comes after the control plane's. */
@@ -125,16 +134,12 @@ export class QuotaAccount {
 
   /** The limits that stand in the routes now; a refusal under others says nothing any more. */
   under(limits: string): void {
-    if (limits !== this.#limits) this.#refusal = undefined;
-    this.#limits = limits;
+    if (limits !== this.limits) this.#refusal = undefined;
+    this.limits = limits;
   }
 
   /** The refusal that an amount would get again. */
   refusalOf(amount: QuotaAmount, now: number): QuotaRefused | undefined {
-    const known = this.#refusal;
-    if (!known || now >= known.until) return undefined;
-    const unit = known.limitedBy?.unit ?? 'tokens';
-    if (amount[unit] < known.amount[unit]) return undefined;
-    return { why: known.why, limitedBy: known.limitedBy, told: true };
+    return this.#refusal && repeatedRefusal(this.#refusal, amount, now);
   }
 }

@@ -1,7 +1,14 @@
 import type { AgentRoute, QuotaAmount, QuotaGrant } from '#libs/contracts';
 import type { Logger } from '../../proxy.log.js';
 import { NOTHING, smallest } from './amounts.js';
-import { QuotaAccount, type QuotaRefused, type QuotaWaiter, type Reservation } from './quota-account.js';
+import {
+  QuotaAccount,
+  type QuotaRefused,
+  type QuotaWaiter,
+  type Remembered,
+  repeatedRefusal,
+  type Reservation,
+} from './quota-account.js';
 import type { QuotaDesk } from './quota-desk.js';
 
 /** Times in milliseconds. */
@@ -14,7 +21,7 @@ export const QUOTA_TIMES = {
   idleScarce: 2_000,
   /** How long a refusal holds without asking again: until the next day, and until others may have given back. */
   exhausted: 30_000,
-  reserved: 250,
+  reserved: 500,
   /** Asking in advance pauses after a refusal or fault. */
   ahead: 5_000,
   /** The control plane does not answer: calls are refused at once for this long. */
@@ -38,6 +45,8 @@ const utcToday = (): string => new Date().toISOString().slice(0, 10);
 /** Spends members' days within what the control plane has leased to this broker: usually without asking it. */
 export class QuotaLedger {
   readonly #accounts = new Map<string, QuotaAccount>();
+  /** Refusals for a tenant's own limit, which is one for all of its members. */
+  readonly #tenants = new Map<string, Remembered>();
   readonly #today: () => string;
   readonly #now: () => number;
   readonly #times: typeof QUOTA_TIMES;
@@ -72,7 +81,7 @@ export class QuotaLedger {
       if (account.runsLow(now)) this.#ask(key, account);
       return this.#reservation(account, amount);
     }
-    const refused = account.refusalOf(amount, now);
+    const refused = account.refusalOf(amount, now) ?? this.#tenantRefusal(agent.tenantId, amount, limits, now);
     if (refused) return refused;
     return new Promise((resolve) => {
       account.waiters.push({ amount, answer: resolve });
@@ -156,11 +165,30 @@ export class QuotaLedger {
     const { limitedBy } = grant;
     const refused: QuotaRefused = { why: grant.refusal ?? 'reserved', limitedBy };
     account.aheadFrom = now + this.#times.ahead;
-    if (asked.length > 0) {
-      const least = asked.map(({ amount }) => amount).reduce(smallest);
-      account.remember(refused, least, now + this.#times[refused.why === 'exhausted' ? 'exhausted' : 'reserved']);
+    const until = now + this.#times[refused.why === 'exhausted' ? 'exhausted' : 'reserved'];
+    const least = asked.length > 0 ? asked.map(({ amount }) => amount).reduce(smallest) : undefined;
+    if (least) account.remember(refused, least, until);
+    if (limitedBy?.scope === 'tenant') {
+      this.#tenantIsScarce(account, least && { ...refused, amount: least, until, limits: account.limits });
     }
     this.#refuse(account, new Set(asked), refused);
+  }
+
+  /**
+   * Little is left of a whole tenant: what its other members hold here and do not need goes back soon too, and none of them
+   * asks for what one of them was just refused.
+   */
+  #tenantIsScarce(account: QuotaAccount, refusal: Remembered | undefined): void {
+    const tenantId = this.#keyOf(account).split('/', 1)[0]!;
+    if (refusal) this.#tenants.set(tenantId, refusal);
+    for (const [key, other] of this.#accounts) if (key.startsWith(`${tenantId}/`)) other.scarce = true;
+  }
+
+  #tenantRefusal(tenantId: string, amount: QuotaAmount, limits: string, now: number): QuotaRefused | undefined {
+    const known = this.#tenants.get(tenantId);
+    if (known && (now >= known.until || known.limits !== limits)) this.#tenants.delete(tenantId);
+    else if (known) return repeatedRefusal(known, amount, now);
+    return undefined;
   }
 
   #refuse(account: QuotaAccount, which: ReadonlySet<QuotaWaiter>, refused: QuotaRefused): void {
