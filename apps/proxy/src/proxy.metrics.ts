@@ -24,6 +24,9 @@ export class ProxyMetrics {
   readonly #requests = this.#counter('wirebot_proxy_requests_total', 'Requests answered', ['traffic', 'status']);
   readonly #faults = this.#counter('wirebot_proxy_upstream_faults_total', 'Exchanges that broke', ['side', 'fault']);
   readonly #upgrades = this.#counter('wirebot_proxy_upgrades_total', 'WebSockets opened', []);
+  readonly #ended = this.#counter('wirebot_proxy_access_ended_total', 'Sockets and answers ended with their token', [
+    'reason',
+  ]);
   readonly #calls = this.#counter('wirebot_broker_requests_total', 'Model calls', ['tenant', 'provider', 'status']);
   readonly #tokens = this.#counter('wirebot_broker_tokens_total', 'Tokens read off model answers', [
     'tenant',
@@ -58,6 +61,11 @@ export class ProxyMetrics {
 
   fault(side: 'edge' | 'broker', fault: string): void {
     this.#faults.inc({ side, fault });
+  }
+
+  /** `reason`: the code that the client is told. */
+  accessEnded(reason: string): void {
+    this.#ended.inc({ reason });
   }
 
   upgrade(): void {

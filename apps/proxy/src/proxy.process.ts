@@ -40,7 +40,7 @@ export class ProxyProcess {
   readonly #signals = new SignalCounts();
   readonly #signedOut = new SignedOut();
   readonly #gate = new TokenGate(this.#table, undefined, undefined, this.#signedOut);
-  readonly #live = new LiveConnections(this.#gate, this.#table);
+  readonly #live = new LiveConnections(this.#gate, this.#table, undefined, (code) => this.#metrics.accessEnded(code));
   readonly #stop = new AbortController();
   readonly #store: RouteStore;
   readonly #feed: RouteFeedClient;

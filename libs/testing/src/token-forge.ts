@@ -118,7 +118,7 @@ export function forgedTokens(
     ['no audience', signed({}, { aud: undefined })],
     ['another issuer', signed({}, { iss: 'https://evil.test' })],
     ['not yet valid', signed({}, { nbf: now + 60 })],
-    ['issued in the future', signed({}, { iat: now + 60 })],
+    ['issued in the future', signed({}, { iat: now + 300 })],
     ['expired', signed({}, { iat: now - 900, exp: now - 60 })],
     ['a life of a year', signed({}, { exp: now + 31_536_000 })],
     ['a DER signature', es256(key, header, claims, 'der')],

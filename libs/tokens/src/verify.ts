@@ -8,6 +8,11 @@ export const MEMBER_TOKEN_ALGORITHM = 'ES256';
 export const MEMBER_TOKEN_TYPE = 'wirebot-member+jwt';
 /** How far clocks may differ, in seconds. */
 export const CLOCK_SKEW_SECONDS = 5;
+/**
+ * How far ahead a token may be dated, in seconds: one that is issued right after a revocation is dated after it, and several
+ * revocations in one second add up.
+ */
+export const ISSUED_AHEAD_SECONDS = 60;
 /** No member token lives longer, whoever signed it, in seconds. */
 export const LONGEST_LIFE_SECONDS = 8 * 3_600;
 
@@ -41,7 +46,7 @@ function isMemberClaims(claims: Record<string, unknown>): boolean {
 function hasPlausibleTimes({ iat, exp }: Record<string, unknown>, now: Date): boolean {
   if (!Number.isSafeInteger(iat) || !Number.isSafeInteger(exp)) return false;
   const [from, until] = [iat as number, exp as number];
-  return from <= now.getTime() / 1_000 + CLOCK_SKEW_SECONDS && until > from && until - from <= LONGEST_LIFE_SECONDS;
+  return from <= now.getTime() / 1_000 + ISSUED_AHEAD_SECONDS && until > from && until - from <= LONGEST_LIFE_SECONDS;
 }
 
 const isMemberHeader = ({ header }: CompactToken): boolean =>

@@ -31,6 +31,8 @@ export class LiveConnections {
     private readonly gate: TokenGate,
     private readonly table: RouteTable,
     private readonly clock: Clock = new SystemClock(),
+    /** Told why, each time something is ended. */
+    private readonly onEnd: (code: string) => void = () => undefined,
   ) {
     this.#ticked = this.#second();
   }
@@ -81,7 +83,9 @@ export class LiveConnections {
 
   #check(live: Live): void {
     const fault = this.gate.faultOf(live.grant);
-    if (fault && this.#remove(live)) live.end(fault);
+    if (!fault || !this.#remove(live)) return;
+    this.onEnd(fault.code);
+    live.end(fault);
   }
 
   #remove(live: Live): boolean {

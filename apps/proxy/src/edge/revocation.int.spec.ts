@@ -237,7 +237,10 @@ describe('what else ends access', () => {
     expect(await client.closed).toEqual({ code: 4401, reason: 'token-revoked' });
   });
 
-  it('leaves nothing behind', async () => {
+  it('leaves nothing behind but a count', async () => {
     await expect.poll(() => stack.gateway.sockets.size).toBe(0);
+    const metrics = await (await fetch(`${stack.url}/metrics`)).text();
+    for (const reason of ['token-revoked', 'token-expired', 'token-invalid', 'tenant-suspended'])
+      expect(metrics).toMatch(new RegExp(`^wirebot_proxy_access_ended_total\\{reason="${reason}"\\} [1-9]`, 'm'));
   });
 });
