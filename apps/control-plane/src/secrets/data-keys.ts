@@ -1,7 +1,7 @@
 import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { Database, type Tx } from '#libs/database';
-import { Clock, Ids } from '#libs/kernel';
+import { Clock, DomainError, Ids } from '#libs/kernel';
 import { LRUCache } from 'lru-cache';
 import { MasterKeys } from './master-keys/master-keys.js';
 import { SealedUnreadable } from './secrets.errors.js';
@@ -24,8 +24,7 @@ const contextOf = (id: string): string => `data-key/${id}`;
 export class DataKeys {
   readonly #keys = new LRUCache<string, KeyObject>({
     ...CACHE,
-    allowStaleOnFetchRejection: true,
-    fetchMethod: (id) => this.#load(id),
+    fetchMethod: (id, known) => this.#reload(id, known),
   });
   readonly #current = new LRUCache<string, string>({
     max: CACHE.max,
@@ -89,6 +88,16 @@ export class DataKeys {
     const { masterId, wrapped } = await this.masterKeys.wrap(plain, contextOf(id));
     plain.fill(0);
     return { id, wrapped, masterId };
+  }
+
+  /** Only a master key that is out of reach leaves the known one in use; one that is gone is gone. */
+  async #reload(id: string, known: KeyObject | undefined): Promise<KeyObject | undefined> {
+    try {
+      return await this.#load(id);
+    } catch (error) {
+      if (known && error instanceof DomainError && error.kind === 'unavailable') return known;
+      throw error;
+    }
   }
 
   async #load(id: string): Promise<KeyObject | undefined> {
