@@ -91,6 +91,7 @@ describe('the control plane configuration', () => {
     ['WIREBOT_OPERATION_DEADLINE_SECONDS', '0'],
     ['WIREBOT_GATEWAY_START_SECONDS', '-1'],
     ['WIREBOT_AGENTS_PER_GATEWAY', '1.5'],
+    ['WIREBOT_SIGNING_KEY_DAYS', '366'],
     ['WIREBOT_TENANT_ERASE_AFTER_DAYS', '3651'],
   ])('names %s and not its value %j when it is wrong', (variable, value) => {
     const error = failure({ [variable]: value });
