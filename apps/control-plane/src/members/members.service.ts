@@ -209,7 +209,7 @@ export class MembersService {
     const stuck = agent.phase === 'failed' && before.status === 'active';
     if (!changed && !stuck) return { kind: undefined, fell: 0 };
     const { tenantId, actor } = caller;
-    const ceilings = before.tierKey === tier.key ? [] : await this.ceilings.before(tx, tenantId, { id: before.id });
+    const ceilings = before.tierKey === tier.key ? [] : await this.ceilings.before(tx, tenantId, { ids: [before.id] });
     await tx.member.update({ where: { id: before.id }, data: member });
     await tx.workspace.update({ where: { id: workspace.id }, data: context });
     await tx.subscription.updateMany({

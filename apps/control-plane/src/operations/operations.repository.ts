@@ -42,6 +42,12 @@ export const toOperationView = (row: OperationRow): OperationView => {
 };
 
 const OPEN = ['pending', 'running'];
+const supersededBy = (id: string) => ({
+  code: 'superseded',
+  message: `A newer request replaced this one: follow ${id}.`,
+});
+/** What the table gives a new row by itself. */
+const NEW_OPERATION = { status: 'pending', result: null, error: null, finishedAt: null } as const;
 const json = (value: unknown): Prisma.InputJsonValue => value as Prisma.InputJsonValue;
 
 /** Operations and their events; every method runs in the caller's transaction, with the change that it reports. */
@@ -62,24 +68,45 @@ export class OperationsRepository {
     return row;
   }
 
-  /** The same for many agents, in one statement for their rows and one for their events. */
+  /** The same for many agents, in one statement for their rows and one for their events, however many they are. */
   async openMany(tx: Tx, wanted: readonly NewOperation[]): Promise<void> {
     const rows = wanted.map((one) => this.#newRow(one));
-    const agentIds = wanted.map(({ agentId }) => agentId);
-    const open = await tx.operation.findMany({ where: { agentId: { in: agentIds }, status: { in: OPEN } } });
-    for (const row of open) {
-      await this.#supersede(tx, row, rows.find(({ agentId }) => agentId === row.agentId)?.id ?? '');
-    }
-    const created = await tx.operation.createManyAndReturn({ data: rows });
-    await tx.outbox.createMany({
-      data: created.map((row) => ({
-        tenantId: row.tenantId,
-        topic: 'operations',
-        aggregateId: row.id,
-        type: 'opened',
-        data: json(toOperationView(row)),
-      })),
+    const byAgent = new Map(rows.map((row) => [row.agentId, row.id]));
+    await this.#supersedeAll(tx, byAgent);
+    const texts = rows.map((row) => JSON.stringify({ ...row, generation: String(row.generation) }));
+    await tx.$executeRaw`
+      INSERT INTO operations (id, tenant_id, member_id, agent_id, kind, steps, generation, deadline, created_at)
+      SELECT r->>'id', r->>'tenantId', r->>'memberId', r->>'agentId', r->>'kind', r->'steps', (r->>'generation')::bigint,
+        (r->>'deadline')::timestamptz, (r->>'createdAt')::timestamptz
+      FROM unnest(${texts}::jsonb[]) AS r`;
+    const opened = rows.map((row) => ({ ...NEW_OPERATION, ...row }) as OperationRow);
+    await this.#tellAll(tx, opened, 'opened');
+  }
+
+  /** What is open for these agents is replaced by the operation beside them. */
+  async #supersedeAll(tx: Tx, byAgent: ReadonlyMap<string, string>): Promise<void> {
+    const open = await tx.$queryRaw<OperationRow[]>`
+      SELECT id, tenant_id AS "tenantId", agent_id AS "agentId", kind, status, steps, result, error, created_at AS "createdAt"
+      FROM operations WHERE agent_id = ANY(${[...byAgent.keys()]}) AND status = ANY(${OPEN})`;
+    const finishedAt = this.clock.now();
+    const rows = open.map((row) => {
+      const error = supersededBy(byAgent.get(row.agentId ?? '') ?? '');
+      return { ...row, status: 'cancelled', error, finishedAt };
     });
+    const [ids, errors] = [rows.map(({ id }) => id), rows.map(({ error }) => JSON.stringify(error))];
+    await tx.$executeRaw`
+      UPDATE operations o SET status = 'cancelled', error = t.error, finished_at = ${finishedAt}
+      FROM unnest(${ids}::text[], ${errors}::jsonb[]) AS t (id, error) WHERE o.id = t.id`;
+    await this.#tellAll(tx, rows, 'done');
+  }
+
+  async #tellAll(tx: Tx, rows: readonly OperationRow[], type: 'opened' | 'done'): Promise<void> {
+    const [ids, tenants] = [rows.map(({ id }) => id), rows.map(({ tenantId }) => tenantId)];
+    const views = rows.map((row) => JSON.stringify(toOperationView(row)));
+    await tx.$executeRaw`
+      INSERT INTO outbox (tenant_id, topic, aggregate_id, type, data)
+      SELECT t.tenant, 'operations', t.id, ${type}, t.view
+      FROM unnest(${ids}::text[], ${tenants}::text[], ${views}::jsonb[]) AS t (id, tenant, view)`;
   }
 
   #newRow(wanted: NewOperation) {
@@ -98,8 +125,7 @@ export class OperationsRepository {
   }
 
   async #supersede(tx: Tx, row: OperationRow, by: string): Promise<void> {
-    const error = { code: 'superseded', message: `A newer request replaced this one: follow ${by}.` };
-    await this.#finish(tx, row, { status: 'cancelled', error: json(error) });
+    await this.#finish(tx, row, { status: 'cancelled', error: json(supersededBy(by)) });
   }
 
   /** An export concerns no agent: nothing that happens to the agent replaces or ends it. */

@@ -9,8 +9,8 @@ import type { PlannedAgent, TierPlan } from './tier-plan.js';
 /** Agents that begin to move at the same time, and how long after them the next ones do: hosts start gateways one by one. */
 export const BATCH = 20;
 const BATCH_SECONDS = 10;
-/** Rows per statement. */
-const CHUNK = 1_000;
+
+const idsOf = (agents: readonly PlannedAgent[]): string[] => agents.map(({ id }) => id);
 
 /** Makes what a tier's change means due, in the transaction of the change. The reconciler does it. */
 @Injectable()
@@ -23,29 +23,28 @@ export class TierEffects {
 
   /** Before ceilings are settled: where an agent is going to be has a say in them. */
   async place(tx: Tx, tenantId: string, plan: TierPlan, placement: TierContent['placement']): Promise<void> {
-    for (const agents of batches(plan.moves, CHUNK)) {
-      await tx.agent.updateMany({
-        where: { tenantId, id: { in: agents.map(({ id }) => id) } },
-        data: { desiredKind: placement, generation: { increment: 1n }, failures: 0 },
-      });
-    }
+    if (plan.moves.length === 0) return;
+    await tx.$executeRaw`
+      UPDATE agents SET desired_kind = ${placement}, generation = generation + 1, failures = 0, updated_at = ${this.clock.now()}
+      WHERE tenant_id = ${tenantId} AND id = ANY(${idsOf(plan.moves)})`;
   }
 
   /** After ceilings are settled: operations name the generation that brings everything about. */
   async render(tx: Tx, tenantId: string, plan: TierPlan, content: TierContent): Promise<void> {
-    const moving = new Set(plan.moves.map(({ id }) => id));
-    const staying = plan.rerenders.filter(({ id }) => !moving.has(id));
-    for (const agents of batches(staying, CHUNK)) {
-      await tx.agent.updateMany({
-        where: { tenantId, id: { in: agents.map(({ id }) => id) } },
-        data: { generation: { increment: 1n }, dueAt: this.clock.now() },
-      });
+    const now = this.clock.now();
+    const moving = new Set(idsOf(plan.moves));
+    const staying = idsOf(plan.rerenders).filter((id) => !moving.has(id));
+    if (staying.length > 0) {
+      await tx.$executeRaw`
+        UPDATE agents SET generation = generation + 1, due_at = ${now}, updated_at = ${now}
+        WHERE tenant_id = ${tenantId} AND id = ANY(${staying})`;
     }
-    for (const ids of batches(plan.restarts, CHUNK)) await this.#restart(tx, tenantId, ids, content);
+    await this.#restart(tx, tenantId, plan.restarts, content);
     await this.#openOperations(tx, tenantId, plan.moves, content.placement);
   }
 
   async #restart(tx: Tx, tenantId: string, ids: readonly string[], { resources }: TierContent): Promise<void> {
+    if (ids.length === 0) return;
     const data: Prisma.GatewayUpdateManyMutationInput = {
       resources: { ...resources },
       generation: { increment: 1n },
@@ -60,29 +59,28 @@ export class TierEffects {
     moves: readonly PlannedAgent[],
     placement: TierContent['placement'],
   ): Promise<void> {
-    for (const [index, batch] of batches(moves, BATCH).entries()) {
-      const agents = batch.filter(({ inService }) => inService);
-      const where = { tenantId, id: { in: agents.map(({ id }) => id) } };
-      await tx.agent.updateMany({ where, data: { dueAt: this.#later(index) } });
-      const rows = await tx.agent.findMany({ where, select: { id: true, generation: true } });
-      const generations = new Map(rows.map((row) => [row.id, row.generation]));
-      const wanted = agents.map((agent) => ({
-        tenantId,
-        memberId: agent.memberId,
-        agentId: agent.id,
-        kind: 'change-tier' as const,
-        moves: agent.gatewayKind !== null && agent.gatewayKind !== placement,
-        generation: generations.get(agent.id) ?? 0n,
-        deadlineSeconds: this.config.operationDeadlineSeconds + index * BATCH_SECONDS,
-      }));
-      await this.operations.openMany(tx, wanted);
-    }
+    const agents = moves.filter(({ inService }) => inService);
+    if (agents.length === 0) return;
+    const generations = await this.#inTurn(tx, tenantId, idsOf(agents));
+    const wanted = agents.map((agent, index) => ({
+      tenantId,
+      memberId: agent.memberId,
+      agentId: agent.id,
+      kind: 'change-tier' as const,
+      moves: agent.gatewayKind !== null && agent.gatewayKind !== placement,
+      generation: generations.get(agent.id) ?? 0n,
+      deadlineSeconds: this.config.operationDeadlineSeconds + Math.floor(index / BATCH) * BATCH_SECONDS,
+    }));
+    await this.operations.openMany(tx, wanted);
   }
 
-  #later(batch: number): Date {
-    return new Date(this.clock.now().getTime() + batch * BATCH_SECONDS * 1_000);
+  /** Makes them due one batch after the other; returns their generations. */
+  async #inTurn(tx: Tx, tenantId: string, ids: readonly string[]): Promise<ReadonlyMap<string, bigint>> {
+    const rows = await tx.$queryRaw<{ id: string; generation: bigint }[]>`
+      UPDATE agents a SET due_at = ${this.clock.now()}::timestamptz + make_interval(secs => floor((t.n - 1) / ${BATCH}) * ${BATCH_SECONDS})
+      FROM unnest(${[...ids]}::text[]) WITH ORDINALITY AS t (id, n)
+      WHERE a.tenant_id = ${tenantId} AND a.id = t.id
+      RETURNING a.id, a.generation`;
+    return new Map(rows.map((row) => [row.id, row.generation]));
   }
 }
-
-const batches = <T>(items: readonly T[], size: number): T[][] =>
-  Array.from({ length: Math.ceil(items.length / size) }, (_, index) => items.slice(index * size, (index + 1) * size));

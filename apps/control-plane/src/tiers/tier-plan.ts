@@ -45,15 +45,11 @@ export class TierPlanner {
 
   async plan(tx: Tx, tenantId: string, key: string, before: TierContent, after: TierContent): Promise<TierPlan> {
     const changes = differences(before, after);
-    const where = { tierKey: key };
+    const members = { tierKey: key };
     const now = this.clock.now();
-    const current = await this.ceilings.read(tx, tenantId, where, now);
-    const assumed = await this.ceilings.read(tx, tenantId, where, now, assumptionOf(key, before, after));
-    const agents = await this.#agents(
-      tx,
-      tenantId,
-      current.map(({ memberId }) => memberId),
-    );
+    const current = await this.ceilings.read(tx, tenantId, members, now);
+    const assumed = await this.ceilings.read(tx, tenantId, members, now, assumptionOf(key, before, after));
+    const agents = await this.#agents(tx, tenantId, key);
     const moved = (direction: 1 | -1) =>
       current.flatMap(({ memberId, mode }, index) =>
         Math.sign((assumed[index]?.mode ?? mode) - mode) === direction ? [memberId] : [],
@@ -70,9 +66,9 @@ export class TierPlanner {
     };
   }
 
-  async #agents(tx: Tx, tenantId: string, memberIds: readonly string[]): Promise<PlannedAgent[]> {
+  async #agents(tx: Tx, tenantId: string, tierKey: string): Promise<PlannedAgent[]> {
     const rows = await tx.agent.findMany({
-      where: { tenantId, member: { id: { in: [...memberIds] } }, desiredState: { not: 'erased' } },
+      where: { tenantId, member: { tierKey, status: { not: 'erased' } }, desiredState: { not: 'erased' } },
       select: { id: true, memberId: true, desiredState: true, gatewayId: true, gateway: { select: { kind: true } } },
       orderBy: { id: 'asc' },
     });

@@ -1,8 +1,8 @@
 import { Injectable } from '@nestjs/common';
-import type { Prisma, Tx } from '#libs/database';
+import type { Tx } from '#libs/database';
 import { Clock } from '#libs/kernel';
 import { type Announced, CeilingAnnouncer } from './ceiling-announcer.js';
-import { CeilingsReader, type MemberCeiling } from './ceilings.reader.js';
+import { CeilingsReader, type MemberCeiling, type MembersOf } from './ceilings.reader.js';
 import { type Cause, type Transition, TransitionsRepository } from './transitions.repository.js';
 import { TrustRevocations } from './trust-revocations.js';
 
@@ -13,9 +13,6 @@ export interface CeilingOutcome extends Announced {
 }
 
 type Changed = Transition & { readonly agentIds: readonly string[] };
-
-/** Rows per statement: well below what PostgreSQL takes as parameters. */
-const CHUNK = 1_000;
 
 /**
  * Whatever changes how far members may go happens between `before` and `settle`, in one transaction. Each member whose
@@ -33,23 +30,18 @@ export class CeilingChanges {
   ) {}
 
   /** The ceilings as they are, or were at a time that ended one. Lock what is going to change first. */
-  async before(
-    tx: Tx,
-    tenantId: string,
-    where: Prisma.MemberWhereInput,
-    at = this.clock.now(),
-  ): Promise<readonly MemberCeiling[]> {
-    return this.reader.read(tx, tenantId, where, at);
+  async before(tx: Tx, tenantId: string, of: MembersOf, at = this.clock.now()): Promise<readonly MemberCeiling[]> {
+    return this.reader.read(tx, tenantId, of, at);
   }
 
   async settle(tx: Tx, tenantId: string, before: readonly MemberCeiling[], cause: Cause): Promise<CeilingOutcome> {
     const changed = await this.#changed(tx, tenantId, before);
-    for (const rows of chunks(changed)) {
-      await this.transitions.add(tx, tenantId, rows, cause);
-      await this.#rerender(tx, tenantId, rows);
-    }
     const fallen = changed.filter(({ from, to }) => to < from).map(({ memberId }) => memberId);
-    for (const ids of chunks(fallen)) await this.revocations.revoke(tx, tenantId, ids);
+    if (changed.length > 0) {
+      await this.transitions.add(tx, tenantId, changed, cause);
+      await this.#rerender(tx, tenantId, changed);
+      await this.revocations.revoke(tx, tenantId, fallen);
+    }
     return {
       transitions: changed.map(({ memberId, from, to }) => ({ memberId, from, to })),
       fell: fallen.length,
@@ -64,11 +56,10 @@ export class CeilingChanges {
   }
 
   async #changed(tx: Tx, tenantId: string, before: readonly MemberCeiling[]): Promise<Changed[]> {
-    const after = new Map<string, MemberCeiling>();
-    const now = this.clock.now();
-    for (const ids of chunks(before.map(({ memberId }) => memberId))) {
-      for (const row of await this.reader.read(tx, tenantId, { id: { in: ids } }, now)) after.set(row.memberId, row);
-    }
+    if (before.length === 0) return [];
+    const ids = before.map(({ memberId }) => memberId);
+    const rows = await this.reader.read(tx, tenantId, { ids }, this.clock.now());
+    const after = new Map(rows.map((row) => [row.memberId, row]));
     return before.flatMap(({ memberId, mode: from }) => {
       const found = after.get(memberId);
       return found && found.mode !== from ? [{ memberId, from, to: found.mode, agentIds: found.agentIds }] : [];
@@ -80,14 +71,10 @@ export class CeilingChanges {
    * are out of service get what holds then when they come back.
    */
   async #rerender(tx: Tx, tenantId: string, rows: readonly Transition[]): Promise<void> {
-    await tx.agent.updateMany({
-      where: { tenantId, memberId: { in: rows.map(({ memberId }) => memberId) }, desiredState: 'active' },
-      data: { generation: { increment: 1n }, dueAt: this.clock.now() },
-    });
+    const now = this.clock.now();
+    const ids = rows.map(({ memberId }) => memberId);
+    await tx.$executeRaw`
+      UPDATE agents SET generation = generation + 1, due_at = ${now}, updated_at = ${now}
+      WHERE tenant_id = ${tenantId} AND member_id = ANY(${ids}) AND desired_state = 'active'`;
   }
 }
-
-const chunks = <T>(items: readonly T[]): T[][] =>
-  Array.from({ length: Math.ceil(items.length / CHUNK) }, (_, index) =>
-    items.slice(index * CHUNK, (index + 1) * CHUNK),
-  );

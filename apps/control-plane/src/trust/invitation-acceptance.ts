@@ -73,7 +73,7 @@ export class InvitationAcceptance {
   async #take(tx: Tx, caller: TrustCaller, member: TrustMemberRow, code: string): Promise<CeilingOutcome> {
     const { tenantId, actor } = caller;
     const now = this.clock.now();
-    const before = await this.changes.before(tx, tenantId, { id: member.id });
+    const before = await this.changes.before(tx, tenantId, { ids: [member.id] });
     // One statement decides: of two acceptances at once exactly one finds it open.
     const [taken] = await tx.$queryRaw<{ id: string; mode: number }[]>`
       UPDATE invitations SET accepted_at = ${now}, accepted_by = ${actor}
@@ -90,7 +90,7 @@ export class InvitationAcceptance {
   async #lapse(tx: Tx, member: TrustMemberRow, lapsedAt: Date): Promise<CeilingOutcome> {
     const { tenantId, id } = member;
     // The clock has taken it away before the row says so: the transition begins at what held until then.
-    const before = await this.changes.before(tx, tenantId, { id }, new Date(lapsedAt.getTime() - 1));
+    const before = await this.changes.before(tx, tenantId, { ids: [id] }, new Date(lapsedAt.getTime() - 1));
     await tx.member.update({ where: { id }, data: { invitedTo: 0, invitedUntil: null }, select: { id: true } });
     const detail = { mode: member.invitedTo, inactiveDays: INACTIVE_DAYS };
     const caller = { tenantId, actor: 'system:trust' };

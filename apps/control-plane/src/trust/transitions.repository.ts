@@ -31,25 +31,19 @@ export class TransitionsRepository {
   async add(tx: Tx, tenantId: string, rows: readonly Transition[], cause: Cause): Promise<void> {
     const { reason, actor, detail } = cause;
     const at = this.clock.now();
-    const common = { tenantId, reason, detail: detail ?? {}, actor, at };
-    await tx.trustTransition.createMany({
-      data: rows.map(({ memberId, from, to }) => ({
-        ...common,
-        id: this.ids.next('trustTransition'),
-        memberId,
-        fromMode: from,
-        toMode: to,
-      })),
-    });
-    await tx.outbox.createMany({
-      data: rows.map(({ memberId, from, to }) => ({
-        tenantId,
-        topic: 'trust',
-        aggregateId: memberId,
-        type: 'trust.changed',
-        data: { memberId, from, to, reason },
-      })),
-    });
+    // Columns as arrays: one statement each, for one member as for all of a large tier.
+    const ids = rows.map(() => this.ids.next('trustTransition'));
+    const members = rows.map(({ memberId }) => memberId);
+    const [from, to] = [rows.map((row) => row.from), rows.map((row) => row.to)];
+    await tx.$executeRaw`
+      INSERT INTO trust_transitions (id, tenant_id, member_id, from_mode, to_mode, reason, detail, actor, at)
+      SELECT t.id, ${tenantId}, t.member, t.from_mode, t.to_mode, ${reason}, ${JSON.stringify(detail ?? {})}::jsonb, ${actor}, ${at}
+      FROM unnest(${ids}::text[], ${members}::text[], ${from}::int[], ${to}::int[]) AS t (id, member, from_mode, to_mode)`;
+    await tx.$executeRaw`
+      INSERT INTO outbox (tenant_id, topic, aggregate_id, type, data)
+      SELECT ${tenantId}, 'trust', t.member, 'trust.changed',
+        jsonb_build_object('memberId', t.member, 'from', t.from_mode, 'to', t.to_mode, 'reason', ${reason}::text)
+      FROM unnest(${members}::text[], ${from}::int[], ${to}::int[]) AS t (member, from_mode, to_mode)`;
   }
 
   /** Newest first. */

@@ -68,7 +68,7 @@ export class TrustCaps {
   /** In the caller's transaction, which holds the member's row; what comes back goes to `CeilingChanges.announce`. */
   async apply(tx: Tx, caller: TrustCaller, memberId: string, cap: Cap): Promise<CeilingOutcome> {
     const { tenantId } = caller;
-    const before = await this.changes.before(tx, tenantId, { id: memberId });
+    const before = await this.changes.before(tx, tenantId, { ids: [memberId] });
     const columns = { trustCap: cap.mode, trustCapUntil: cap.until, trustCapReason: cap.reason };
     await tx.member.update({ where: { id: memberId }, data: columns, select: { id: true } });
     const data = { cap: cap.mode, until: cap.until?.toISOString() ?? null };
@@ -79,8 +79,8 @@ export class TrustCaps {
     // A downgrade that is over counts no longer, so the clock has raised the ceiling before the row says so: what the
     // member was held at until then is where the transition begins.
     const before = lapsedAt
-      ? await this.changes.before(tx, caller.tenantId, { id: memberId }, new Date(lapsedAt.getTime() - 1))
-      : await this.changes.before(tx, caller.tenantId, { id: memberId });
+      ? await this.changes.before(tx, caller.tenantId, { ids: [memberId] }, new Date(lapsedAt.getTime() - 1))
+      : await this.changes.before(tx, caller.tenantId, { ids: [memberId] });
     const columns = { trustCap: null, trustCapUntil: null, trustCapReason: null };
     await tx.member.update({ where: { id: memberId }, data: columns, select: { id: true } });
     // A new start: what led to it does not lead to it again.

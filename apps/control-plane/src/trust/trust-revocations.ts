@@ -19,16 +19,11 @@ export class TrustRevocations {
     const createdAt = this.clock.now();
     const issuedBefore = await this.#border(tx, tenantId, createdAt);
     const until = new Date(createdAt.getTime() + TOKEN_LIFE.revocation * 1_000);
-    await tx.revocation.createMany({
-      data: memberIds.map((memberId) => ({
-        id: this.ids.next('audit'),
-        tenantId,
-        memberId,
-        issuedBefore,
-        until,
-        createdAt,
-      })),
-    });
+    const ids = memberIds.map(() => this.ids.next('audit'));
+    await tx.$executeRaw`
+      INSERT INTO revocations (id, tenant_id, member_id, issued_before, until, created_at)
+      SELECT r.id, ${tenantId}, r.member, ${issuedBefore}, ${until}, ${createdAt}
+      FROM unnest(${ids}::text[], ${[...memberIds]}::text[]) AS r (id, member)`;
   }
 
   /** Tokens issued right after a revocation are dated to the second it ends in: this one must be later than any of them. */
