@@ -9,8 +9,9 @@ import { decide } from './linking-rules.js';
 import { IdentityTaken } from './oidc.errors.js';
 import type { ProvedIdentity } from './proved-identity.js';
 import type { ProviderRow } from './providers.repository.js';
+import { WaysToSignIn } from './ways-to-sign-in.js';
 
-type Provider = Pick<ProviderRow, 'id' | 'key' | 'allowedDomains'>;
+type Provider = Pick<ProviderRow, 'id' | 'key' | 'name' | 'allowedDomains'>;
 
 /** Which user an account at a provider signs in. */
 @Injectable()
@@ -18,6 +19,7 @@ export class AccountsService {
   constructor(
     private readonly database: Database,
     private readonly sessions: SessionsService,
+    private readonly ways: WaysToSignIn,
     private readonly audit: AuditLog,
     private readonly ids: Ids,
     private readonly clock: Clock,
@@ -25,24 +27,15 @@ export class AccountsService {
 
   /** Throws EmailUnverified, AccountUnknown, LinkRequired or AccountDisabled. */
   async userFor(provider: Provider, identity: ProvedIdentity): Promise<string> {
-    const known = await this.database.system((tx) => ownerOf(tx, provider, identity));
-    if (known !== undefined) return known;
-    return this.database.system(async (tx) => {
-      await lockLinking(tx);
-      const other = await ownerOf(tx, provider, identity);
-      if (other !== undefined) return other;
-      const where = { email: identity.email ?? '' };
-      const select = { id: true, emailVerifiedAt: true, disabledAt: true } as const;
-      const user = await tx.user.findUnique({ where, select });
-      const found = user ? { emailVerified: user.emailVerifiedAt !== null } : undefined;
-      const made = decide(identity, provider.allowedDomains, found) === 'create';
-      if (user?.disabledAt) throw new AccountDisabled();
-      const userId = user?.id ?? (await this.#create(tx, identity));
-      await this.#link(tx, provider, identity, userId);
-      if (made) await this.#record(tx, userId, 'user.create', { provider: provider.key });
-      await this.#record(tx, userId, 'identity.link', { provider: provider.key, by: 'address' });
-      return userId;
-    });
+    const owner = await this.database.system((tx) => ownerOf(tx, provider, identity));
+    if (owner !== undefined) return owner;
+    const found = await this.database.system((tx) => userOfAddress(tx, identity));
+    const what = decide(identity, provider.allowedDomains, found);
+    if (found?.disabled) throw new AccountDisabled();
+    if (found && what === 'link') return this.#add(provider, identity, found.id, 'address');
+    const made = await this.#create(provider, identity);
+    // Somebody else became the user of this address meanwhile: what is so now decides.
+    return made ?? this.userFor(provider, identity);
   }
 
   /** Links an account to whoever began the round trip. Throws IdentityTaken, or SessionRequired when they signed out since. */
@@ -53,20 +46,38 @@ export class AccountsService {
   ): Promise<void> {
     const alive = await this.sessions.alive([by.sessionId]);
     if (!alive.has(by.sessionId)) throw new SessionRequired();
-    await this.database.system(async (tx) => {
+    const owner = await this.database.system((tx) => ownerOf(tx, provider, identity));
+    if (owner !== by.userId) await this.#add(provider, identity, by.userId, 'user');
+  }
+
+  /** Throws IdentityTaken when it is another user's by now. */
+  async #add(provider: Provider, identity: ProvedIdentity, userId: string, by: 'address' | 'user'): Promise<string> {
+    return this.ways.add(userId, `An account at ${provider.name} that was linked just now`, async (tx) => {
       await lockLinking(tx);
       const owner = await ownerOf(tx, provider, identity);
-      if (owner === by.userId) return;
-      if (owner !== undefined) throw new IdentityTaken();
-      await this.#link(tx, provider, identity, by.userId);
-      await this.#record(tx, by.userId, 'identity.link', { provider: provider.key, by: 'user' });
+      if (owner !== undefined && owner !== userId) throw new IdentityTaken();
+      if (owner === undefined) {
+        await this.#link(tx, provider, identity, userId);
+        await this.#record(tx, userId, 'identity.link', { provider: provider.key, by });
+      }
+      return userId;
     });
   }
 
-  async #create(tx: Tx, { email, name }: ProvedIdentity): Promise<string> {
-    const now = this.clock.now();
-    const data = { id: this.ids.next('user'), email: email!, name, emailVerifiedAt: now, createdAt: now };
-    return (await tx.user.create({ data, select: { id: true } })).id;
+  /** A new user; undefined when there is one by now, or the account is somebody's. */
+  async #create(provider: Provider, identity: ProvedIdentity): Promise<string | undefined> {
+    return this.database.system(async (tx) => {
+      await lockLinking(tx);
+      if (await userOfAddress(tx, identity)) return undefined;
+      const now = this.clock.now();
+      const { email, name } = identity;
+      const data = { id: this.ids.next('user'), email: email!, name, emailVerifiedAt: now, createdAt: now };
+      const { id } = await tx.user.create({ data, select: { id: true } });
+      await this.#link(tx, provider, identity, id);
+      await this.#record(tx, id, 'user.create', { provider: provider.key });
+      await this.#record(tx, id, 'identity.link', { provider: provider.key, by: 'address' });
+      return id;
+    });
   }
 
   async #link(tx: Tx, provider: Provider, { subject, email }: ProvedIdentity, userId: string): Promise<void> {
@@ -88,4 +99,14 @@ async function ownerOf(tx: Tx, provider: Provider, { subject }: ProvedIdentity):
 /** First sign-ins one at a time: two of the same person must not make two users. */
 async function lockLinking(tx: Tx): Promise<void> {
   await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtextextended('wirebot/identity-linking', 0))`;
+}
+
+async function userOfAddress(
+  tx: Tx,
+  { email }: ProvedIdentity,
+): Promise<{ readonly id: string; readonly emailVerified: boolean; readonly disabled: boolean } | undefined> {
+  const select = { id: true, emailVerifiedAt: true, disabledAt: true } as const;
+  const user = await tx.user.findUnique({ where: { email: email ?? '' }, select });
+  if (!user) return undefined;
+  return { id: user.id, emailVerified: user.emailVerifiedAt !== null, disabled: user.disabledAt !== null };
 }

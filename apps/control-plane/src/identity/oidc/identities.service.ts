@@ -40,14 +40,12 @@ export class IdentitiesService {
 
   /** Throws IdentityNotFound or LastWayToSignIn. */
   async remove(userId: string, id: string): Promise<void> {
-    await this.database.system(async (tx) => {
-      await this.ways.lock(tx, userId);
+    await this.ways.remove(userId, async (tx) => {
       const rows = await tx.userIdentity.findMany({ where: { userId }, include: { provider: true } });
       const row = rows.find((candidate) => idOf(candidate) === id);
       if (!row) throw new IdentityNotFound();
       const { providerId, subject } = row;
       await tx.userIdentity.delete({ where: { providerId_subject: { providerId, subject } } });
-      await this.ways.assertOneLeft(tx, userId);
       const line = { tenantId: null, actor: `user:${userId}`, resource: 'user', resourceId: userId };
       await this.audit.record(tx, { ...line, action: 'identity.unlink', data: { provider: row.provider.key } });
     });

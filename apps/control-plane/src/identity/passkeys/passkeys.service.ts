@@ -50,8 +50,7 @@ export class PasskeysService {
   /** Throws ChallengeOver, PasskeyNotAccepted, PasskeyExists or TooManyPasskeys. */
   async add(user: CurrentUser, credential: Record<string, unknown>, name?: string): Promise<PasskeyView> {
     const made = await this.registrations.verify(user, credential);
-    return this.database.system(async (tx) => {
-      await this.ways.lock(tx, user.userId);
+    return this.ways.add(user.userId, 'A passkey that was added just now', async (tx) => {
       const known = await this.passkeys.list(user.userId, tx);
       if (known.length >= MOST_PASSKEYS) throw new TooManyPasskeys(MOST_PASSKEYS);
       const transports = made.credential.transports ?? [];
@@ -77,12 +76,10 @@ export class PasskeysService {
 
   /** Throws PasskeyNotFound or LastWayToSignIn. */
   async remove(userId: string, id: string): Promise<void> {
-    await this.database.system(async (tx) => {
-      await this.ways.lock(tx, userId);
+    await this.ways.remove(userId, async (tx) => {
       const row = await this.passkeys.findOwn(tx, userId, id);
       if (!row) throw new PasskeyNotFound();
       await tx.passkey.delete({ where: { credentialId: row.credentialId }, select: { userId: true } });
-      await this.ways.assertOneLeft(tx, userId);
       await this.#record(tx, userId, 'delete', row.credentialId, {});
     });
   }

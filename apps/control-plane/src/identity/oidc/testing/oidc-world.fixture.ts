@@ -17,8 +17,9 @@ export class OidcWorld {
     readonly operatorKey: string,
   ) {}
 
-  static async start(): Promise<OidcWorld> {
-    const test = await startTestApp(await freshDatabase(), [HttpEdgeModule, IdentityModule, OidcModule]);
+  static async start(environment: Record<string, string> = {}): Promise<OidcWorld> {
+    const modules = [HttpEdgeModule, IdentityModule, OidcModule];
+    const test = await startTestApp(await freshDatabase(), modules, { environment });
     const { key } = await test.app.get(ApiKeysService).issue({ tenantId: null, name: 'operator', scopes: ['*'] });
     return new OidcWorld(test, key);
   }
