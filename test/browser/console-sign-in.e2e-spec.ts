@@ -71,6 +71,8 @@ describe.skipIf('missing' in chromium)(`signing in to the console${note}`, () =>
 
   it('offers what the installation has, and nothing else', async () => {
     const page = await open();
+    const withoutSlash = await fetch(site.url.replace('localhost', '127.0.0.1') + '/admin', { redirect: 'manual' });
+    expect(withoutSlash.headers.get('location')).toMatch(/\/admin\/$/);
     await page.getByRole('link', { name: 'Continue with Acme' }).waitFor();
     expect(await page.getByRole('button', { name: 'Use a passkey' }).isVisible()).toBe(true);
     expect(await page.getByRole('button', { name: 'E-mail me a sign-in link' }).count()).toBe(0);

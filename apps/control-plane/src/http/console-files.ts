@@ -20,5 +20,5 @@ export function serveConsole(app: NestFastifyApplication, root: string): void {
   void app
     .getHttpAdapter()
     .getInstance()
-    .register(fastifyStatic, { root, prefix: '/admin/', redirect: true, setHeaders });
+    .register(fastifyStatic, { root, prefix: '/admin', redirect: true, setHeaders });
 }
