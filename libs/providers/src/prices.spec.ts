@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { costOf, DEFAULT_MODELS } from './prices.js';
+import { costMicrosOf, costOf, DEFAULT_MODELS } from './prices.js';
 
 describe('prices', () => {
   it('charges input and output per million tokens', () => {
@@ -14,5 +14,16 @@ describe('prices', () => {
 
   it('has a price for the default model of Anthropic', () => {
     expect(costOf(DEFAULT_MODELS.anthropic, { inputTokens: 1, outputTokens: 1 })).not.toBeNull();
+  });
+
+  it('charges what comes from a cache and what is written to it at their own prices', () => {
+    const nothing = { input: 0, cacheRead: 0, cacheWrite: 0, cacheWriteHour: 0, output: 0 };
+    const cost = (tokens: Partial<typeof nothing>) => costMicrosOf('claude-haiku-4-5', { ...nothing, ...tokens });
+    expect(cost({ input: 1000, output: 10 })).toBe(1_050);
+    expect([cost({ cacheRead: 1000 }), cost({ cacheWrite: 1000 }), cost({ cacheWriteHour: 1000 })]).toEqual([
+      100, 1_250, 2_000,
+    ]);
+    expect(costMicrosOf('gpt-5-mini-2025-08-07', { ...nothing, cacheRead: 1000, output: 1 })).toBe(27);
+    expect(costMicrosOf('nobody-knows', nothing)).toBeNull();
   });
 });

@@ -125,9 +125,7 @@ export class UsageJournal {
 
   #add(entry: JournalEntry, done?: Waiting['done']): void {
     this.#waiting.push({ entry, line: toLine(entry), ...(done ? { done } : {}) });
-    this.#writing ??= this.#write().finally(() => {
-      this.#writing = undefined;
-    });
+    this.#writing ??= this.#write();
   }
 
   /** Nobody closes a file while somebody writes it. */
@@ -145,6 +143,7 @@ export class UsageJournal {
 
   /** One batch after the other: whatever came while the last one was written goes with the next. */
   async #write(): Promise<void> {
+    await Promise.resolve();
     while (this.#waiting.length > 0) {
       const batch = this.#waiting;
       this.#waiting = [];
@@ -159,6 +158,8 @@ export class UsageJournal {
         await this.#failed(batch, error as Error);
       }
     }
+    // In the same breath as the look at what waits: a line that comes later begins anew, and none is left lying.
+    this.#writing = undefined;
   }
 
   async #writable(): Promise<JournalFile> {
