@@ -15,6 +15,12 @@ export class DatabaseUnavailable extends DomainError {
   }
 }
 
+/** For the few transactions that touch as many rows as a tenant has members. */
+export interface TransactionLimit {
+  /** Longest duration, in milliseconds; by default that of all transactions. */
+  readonly timeout?: number;
+}
+
 export interface DatabaseOptions {
   /** Server and database; the login must be a member of wirebot_app and wirebot_system (the first migration grants both). */
   readonly url: string;
@@ -75,11 +81,12 @@ export class Database {
   }
 
   /** Runs `work` seeing exactly one tenant's rows. Rolls back when it throws. */
-  async tenant<T>(tenantId: string, work: (tx: Tx) => Promise<T>): Promise<T> {
-    return this.#run(this.#app, async (tx) => {
+  async tenant<T>(tenantId: string, work: (tx: Tx) => Promise<T>, limit: TransactionLimit = {}): Promise<T> {
+    const inTenant = async (tx: Tx): Promise<T> => {
       await tx.$executeRaw`SELECT set_config('app.tenant_id', ${tenantId}, true)`;
       return work(tx);
-    });
+    };
+    return this.#run(this.#app, inTenant, limit);
   }
 
   /** Runs `work` seeing every tenant: for the reconciler, sign-in and operators only. */
@@ -109,8 +116,8 @@ export class Database {
     return this.#translated(() => statement(this.#system));
   }
 
-  async #run<T>(client: PrismaClient, work: (tx: Tx) => Promise<T>): Promise<T> {
-    return this.#translated(() => client.$transaction(work));
+  async #run<T>(client: PrismaClient, work: (tx: Tx) => Promise<T>, limit: TransactionLimit = {}): Promise<T> {
+    return this.#translated(() => client.$transaction(work, limit));
   }
 
   async #translated<T>(call: () => Promise<T>): Promise<T> {

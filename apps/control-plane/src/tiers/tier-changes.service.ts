@@ -9,6 +9,9 @@ import { type TierCaller, TierRecords } from './tier-records.js';
 import { TierExists, TierRetirementForbidden } from './tiers.errors.js';
 import { TiersService, type TierTemplateKey, type TierView, toTierView } from './tiers.service.js';
 
+/** Everything about every member of the tier is one transaction: 10,000 of them take seconds. */
+const LIMIT = { timeout: 60_000 };
+
 export const tierEtag = (row: Pick<TierView, 'key' | 'version'>): string => etagOf(row.key, row.version);
 
 /** Changes tiers, and everything that a change means for those who have them, in one transaction. */
@@ -41,11 +44,15 @@ export class TierChangesService {
   /** Throws TierNotFound, PreconditionFailed or TierRuleBroken. The same again changes nothing. */
   async put(caller: TierCaller, key: string, content: TierContent, ifMatch?: string): Promise<TierView> {
     assertPossible(content);
-    const { row, outcome } = await this.database.tenant(caller.tenantId, async (tx) => {
-      const before = await this.records.locked(tx, caller.tenantId, key);
-      assertIfMatch(ifMatch, tierEtag(before));
-      return this.application.apply(tx, caller, before, content);
-    });
+    const { row, outcome } = await this.database.tenant(
+      caller.tenantId,
+      async (tx) => {
+        const before = await this.records.locked(tx, caller.tenantId, key);
+        assertIfMatch(ifMatch, tierEtag(before));
+        return this.application.apply(tx, caller, before, content);
+      },
+      LIMIT,
+    );
     await this.announcer.announce(outcome);
     return toTierView(row);
   }
