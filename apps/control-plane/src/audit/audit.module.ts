@@ -11,6 +11,6 @@ import { AuditVerifier } from './audit-verifier.js';
 @Module({
   controllers: [AuditController, AdminAuditController],
   providers: [AuditChainReader, AuditRepository, AuditService, AuditVerificationService, AuditVerifier],
-  exports: [AuditVerifier],
+  exports: [AuditService, AuditVerifier],
 })
 export class AuditModule {}

@@ -28,6 +28,8 @@ const isUsage = (error: unknown): error is Error =>
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
+  // What could not start may have left connections open; they must not keep the command from ending.
+  setImmediate(() => process.exit());
   process.stderr.write(`${isUsage(error) ? `${error.message}\n\n${AUDIT_HELP}` : (error as Error).stack}\n`);
   process.exitCode = isUsage(error) ? 2 : 3;
 }
