@@ -47,7 +47,13 @@ async function standIn(defer) {
   const brand = { name: 'Bench', accent: '#123456', greeting: 'Hello' };
   const limits = { tokensPerDay: null, costPerDayMicros: null };
   const snapshot = {
-    ...{ type: 'snapshot', epoch: 'e', version: 1, issuer: 'i', jwks: { keys: [] }, revocations: [], providerKeys: [] },
+    type: 'snapshot',
+    epoch: 'e',
+    version: 1,
+    issuer: 'i',
+    jwks: { keys: [] },
+    revocations: [],
+    providerKeys: [],
     tenants: [{ ...tenant, brand, limits, acceptsSharedSecretTokens: false }],
     agents: [agent('agt_free', null), agent('agt_limited', 1_000_000_000)],
   };

@@ -206,10 +206,10 @@ describe('quota over several proxies', () => {
     const taken = (await lab.counter(acme.tenantId)).used;
     await lab.limitTenant(acme.tenantId, { tokensPerDay: limit + taken });
     api.setReply({ text: answer, firstTokenDelayMs: 30 });
-    let watching = true;
+    const watching = new AbortController();
     let most = 0;
     const watch = (async () => {
-      while (watching) {
+      while (!watching.signal.aborted) {
         const counter = await lab.counter(acme.tenantId);
         most = Math.max(most, counter.used + counter.leased);
         await delay(100);
@@ -226,7 +226,7 @@ describe('quota over several proxies', () => {
       }
     };
     const statuses = await Promise.all(Array.from({ length: 1_000 }, (_, i) => untilDecided(i))).finally(() => {
-      watching = false;
+      watching.abort();
     });
     await watch;
     expect(statuses.filter((status) => status === 200)).toHaveLength(fit);
@@ -266,11 +266,11 @@ describe('usage when processes die', () => {
 
   it('counts every call once while proxies are killed, answers get lost and the control plane is away', async () => {
     const before = api.requests.length;
-    let calling = true;
+    const calling = new AbortController();
     let made = 0;
     const answered: string[] = [];
     const client = async (member: Member) => {
-      while (calling) {
+      while (!calling.signal.aborted) {
         const task = `chaos_${(made += 1)}`;
         const answer = await call(proxies[made % 3]!, member, task).catch(() => undefined);
         const text = await answer?.text().catch(() => undefined);
@@ -288,7 +288,7 @@ describe('usage when processes die', () => {
       door.away = false;
       await victim.start();
     }
-    calling = false;
+    calling.abort();
     await Promise.all(clients);
     door.loseEvery = 0;
     const reached = new Set(api.requests.slice(before).map((request) => request.lastUserText));

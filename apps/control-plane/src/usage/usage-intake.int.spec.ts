@@ -38,7 +38,7 @@ describe('reports of usage', () => {
 
   it('count a record once, however often and from however many sides it comes', async () => {
     const records = Array.from({ length: 60 }, () => lab.record(acme.tenantId, mia));
-    const some = (at: number) => [...records.slice(at, at + 40), ...records.slice(at, at + 3)].reverse();
+    const some = (at: number) => [...records.slice(at, at + 40), ...records.slice(at, at + 3)].toReversed();
     const receipts = await Promise.all([0, 10, 20, 0, 20, 5, 15, 20].map((at) => lab.report(...some(at))));
     expect(receipts.reduce((sum, { accepted }) => sum + accepted, 0)).toBe(60);
     expect(await lab.counter(mia.memberId)).toMatchObject({ used: 6_000, micros: 26_400 });

@@ -14,4 +14,3 @@ export const smallest = (a: QuotaAmount, b: QuotaAmount): QuotaAmount => each(a,
 /** Enough in both. */
 export const covers = (have: QuotaAmount, wanted: QuotaAmount): boolean =>
   have.tokens >= wanted.tokens && have.micros >= wanted.micros;
-export const isNothing = (a: QuotaAmount): boolean => a.tokens <= 0 && a.micros <= 0;
