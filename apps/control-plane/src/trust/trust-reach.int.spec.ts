@@ -103,6 +103,30 @@ describe('a change of trust on real gateways', () => {
     }
   });
 
+  it('a member who gets a lower tier has a transition, and no older token', async () => {
+    await plane.put('cat', 'extrawire');
+    const from = (await plane.member('cat')).trustModeMax;
+    expect(await plane.put('cat', 'free')).toMatchObject({ kind: 'change-tier', status: 'succeeded' });
+    const rows = await plane.database.query(
+      'SELECT from_mode, to_mode, reason, detail FROM trust_transitions WHERE member_id = $1',
+      [await memberId('cat')],
+    );
+    expect(rows).toEqual([
+      { from_mode: from, to_mode: 0, reason: 'tier-changed', detail: { from: 'extrawire', tier: 'free' } },
+    ]);
+    await expect.poll(() => revoked('cat'), POLL).toBe(1);
+    expect(await routeModeOf('cat')).toBe(0);
+  });
+
+  it('a retired tier is kept by its members and given to nobody else', async () => {
+    await plane.app.get(TierChangesService).retire(caller(), 'free');
+    expect(await plane.put('cat', 'free')).toBeUndefined();
+    await expect(plane.put('ann', 'free')).rejects.toMatchObject({ code: 'tier-retired' });
+    await expect(plane.put('new', 'free')).rejects.toMatchObject({ code: 'tier-retired' });
+    await plane.app.get(TierChangesService).restore(caller(), 'free');
+    expect(await plane.put('new', 'free')).toMatchObject({ status: 'succeeded' });
+  });
+
   it('another placement moves the members’ agents, and their operations end', async () => {
     const tiers = plane.app.get(TierChangesService);
     const content = await contentOf('extrawire');
