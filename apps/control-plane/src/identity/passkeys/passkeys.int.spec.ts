@@ -311,3 +311,16 @@ it('are offered where the installation has a name', async () => {
     passkeys: true,
   });
 });
+
+it('are not offered, and refused with the reason, where it is addressed by number', async () => {
+  const home = 'https://192.0.2.7';
+  const numbered = await startTestApp(await freshDatabase(), [HttpEdgeModule, IdentityModule, PasskeysModule], {
+    environment: { WIREBOT_CONTROL_PLANE_URL: home },
+  });
+  const who = new TestBrowser(numbered.app, home);
+  const methods = await who.api('GET', '/v1/session/methods');
+  const challenge = await who.api('POST', '/v1/session/passkey/options', {});
+  await numbered.close();
+  expect(methods.body).toMatchObject({ passkeys: false });
+  expect(challenge).toMatchObject({ status: 422, body: { code: 'passkeys-unavailable' } });
+});
