@@ -65,7 +65,10 @@ export class AdminService {
       const tiers = await tx.tier.findMany({
         where: { tenantId: { in: [...new Set(rows.map((row) => row.tenantId))] } },
       });
-      return rows.map((row) => ({ tenantId: row.tenantId, ...toMemberView(row, tiers, this.config.proxyUrl, this.clock.now()) }));
+      return rows.map((row) => ({
+        tenantId: row.tenantId,
+        ...toMemberView(row, tiers, this.config.proxyUrl, this.clock.now()),
+      }));
     });
   }
 

@@ -2,7 +2,8 @@ import { Injectable } from '@nestjs/common';
 import type { Prisma, Tx } from '#libs/database';
 import { ChangeNotifier } from '#libs/queue';
 
-export type Topic = 'operations' | 'gateways' | 'agents' | 'members' | 'audit' | 'tenants' | 'trust' | 'usage' | 'webhooks' | 'secrets';
+export type Topic =
+  'operations' | 'gateways' | 'agents' | 'members' | 'audit' | 'tenants' | 'trust' | 'usage' | 'secrets';
 
 export interface DomainEvent {
   readonly tenantId: string;

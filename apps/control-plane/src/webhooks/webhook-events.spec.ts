@@ -24,6 +24,9 @@ describe('toWebhookEvent', () => {
     ['operations', 'done', { status: 'failed' }, 'operation.failed'],
     ['agents', 'phase', { phase: 'ready' }, 'agent.ready'],
     ['agents', 'phase', { phase: 'failed', reason: 'image-missing' }, 'agent.failed'],
+    ['tenants', 'suspend', { reason: 'unpaid' }, 'tenant.suspended'],
+    ['tenants', 'tier.update', { tier: 'wire' }, 'tier.changed'],
+    ['secrets', 'provider-key.refused', {}, 'provider-key.refused'],
     ['usage', 'quota.warning', { scope: 'member', memberId: 'mem_1' }, 'quota.warning'],
   ])('%s/%s %j is %s', (topic, type, data, expected) => {
     expect(toWebhookEvent(outbox(topic, type, data))).toMatchObject({
@@ -42,6 +45,7 @@ describe('toWebhookEvent', () => {
     ['gateways', 'phase', { phase: 'ready' }],
     ['members', 'toString', {}],
     ['trust', 'constructor', null],
+    ['tenants', 'update', {}],
   ])('%s/%s %j is nobody’s business', (topic, type, data) => {
     expect(toWebhookEvent(outbox(topic, type, data))).toBeUndefined();
   });

@@ -19,6 +19,8 @@ export const WEBHOOK_EVENTS = {
   'provider-key.refused': 'The model provider refused an own key; agents that need it cannot answer.',
   'tenant.suspended': 'The tenant was suspended.',
   'tenant.resumed': 'The tenant was resumed.',
+  'tenant.closed': 'The tenant was closed; its data is erased at `data.eraseAfter`.',
+  'tier.changed': 'A tier was created, changed or retired.',
   'webhook.test': 'Sent when you ask for it, to try an endpoint.',
 } as const satisfies Record<string, string>;
 export type WebhookEventType = keyof typeof WEBHOOK_EVENTS;
@@ -73,6 +75,19 @@ function agentEvent(event: OutboxEvent, data: Fields): Pick<WebhookEvent, 'type'
   return { type: `agent.${phase}`, memberId: null, data: { agentId: event.aggregateId, reason } };
 }
 
+const TENANT_TYPES: ReadonlyMap<string, WebhookEventType> = new Map(
+  Object.entries({
+    suspend: 'tenant.suspended',
+    resume: 'tenant.resumed',
+    close: 'tenant.closed',
+  } as const),
+);
+
+function tenantEvent(event: OutboxEvent, data: Fields): Pick<WebhookEvent, 'type' | 'data' | 'memberId'> | undefined {
+  const type = event.type.startsWith('tier.') ? 'tier.changed' : TENANT_TYPES.get(event.type);
+  return type && { type, memberId: null, data: type === 'tier.changed' ? { change: event.type, ...data } : data };
+}
+
 /** The webhook event of an outbox event; undefined when nobody outside has to hear of it. */
 export function toWebhookEvent(event: OutboxEvent): WebhookEvent | undefined {
   const data = (event.data ?? {}) as Fields;
@@ -84,6 +99,7 @@ export function toWebhookEvent(event: OutboxEvent): WebhookEvent | undefined {
   if (event.topic === 'members') return join(common, memberEvent(event, data));
   if (event.topic === 'operations') return join(common, operationEvent(event, data));
   if (event.topic === 'agents') return join(common, agentEvent(event, data));
+  if (event.topic === 'tenants') return join(common, tenantEvent(event, data));
   return undefined;
 }
 

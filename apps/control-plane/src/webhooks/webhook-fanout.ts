@@ -1,11 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import { Database, type Tx } from '#libs/database';
 import { Clock, Ids } from '#libs/kernel';
+import type { Topic } from '../outbox/outbox.js';
 import { OutboxReader } from '../events/outbox.reader.js';
 import { toPayload, toWebhookEvent, type WebhookEvent } from './webhook-events.js';
 
 const READER = 'webhooks';
-const TOPICS = ['members', 'operations', 'agents', 'tenants', 'trust', 'usage', 'webhooks'] as const;
+const TOPICS: readonly Topic[] = ['members', 'operations', 'agents', 'tenants', 'trust', 'usage', 'secrets'];
 const BATCH = 500;
 
 type Endpoint = { readonly id: string; readonly tenantId: string; readonly events: readonly string[] };
