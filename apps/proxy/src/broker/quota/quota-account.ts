@@ -76,8 +76,9 @@ export class QuotaAccount {
   /** Sets the amount aside; false when the lease does not hold it now. */
   take(amount: QuotaAmount, now: number): boolean {
     this.#last = amount;
-    this.usedAt = now;
     if (now >= this.validUntil || !covers(this.free, amount)) return false;
+    // Not by calls that are refused: who keeps trying must not keep what others could use.
+    this.usedAt = now;
     this.reserved = plus(this.reserved, amount);
     this.calls += 1;
     return true;
