@@ -17,6 +17,7 @@ import { exportStream } from './audit-export.js';
 import { AuditLog } from './audit-log.js';
 import type { AuditEntryView } from './audit.repository.js';
 import { AuditModule } from './audit.module.js';
+import { AuditVerificationService } from './audit-verification.service.js';
 
 let test: TestApp;
 let one: { tenantId: string; key: string };
@@ -244,11 +245,14 @@ describe('a verification by request', () => {
   });
 
   it('runs one at a time in a process', async () => {
-    const answers = await Promise.all([1, 2, 3].map(() => get('/v1/audit/verify')));
-    const statuses = answers.map((answer) => answer.statusCode).sort();
-    expect(statuses[0]).toBe(200);
-    expect(statuses.at(-1)).toBe(429);
-    expect((await get('/v1/audit/verify')).statusCode).toBe(200);
+    const gate = Promise.withResolvers<void>();
+    const verifier = { verify: async () => gate.promise } as never;
+    const service = new AuditVerificationService(test.app.get(Database), verifier);
+    const first = service.verify(one.tenantId, undefined);
+    await expect(service.verify(two.tenantId, undefined)).rejects.toMatchObject({ code: 'audit-verification-busy' });
+    gate.resolve();
+    await first;
+    await expect(service.verify(two.tenantId, undefined)).resolves.toBeUndefined();
   });
 });
 

@@ -1,13 +1,7 @@
 import 'reflect-metadata';
-import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { AUDIT_HELP, AuditCommand, Usage } from '../audit/audit-command.js';
-import { AuditModule } from '../audit/audit.module.js';
-import { CoreModule } from '../core.module.js';
-
-/** No listeners, no reconciler. */
-@Module({ imports: [CoreModule, AuditModule], providers: [AuditCommand] })
-class AuditCommandModule {}
+import { AuditCommandModule } from '../audit/audit-command.module.js';
 
 async function main(words: readonly string[]): Promise<number> {
   if (words.length === 0 || words.includes('--help') || words.includes('-h')) {
