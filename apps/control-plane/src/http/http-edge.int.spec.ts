@@ -6,6 +6,7 @@ import type { FastifyReply } from 'fastify';
 import { freshDatabase } from '#libs/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { delay, DomainError } from '#libs/kernel';
+import { ApiKeysService } from '../identity/api-keys.service.js';
 import { Public, RequireScopes } from '../identity/decorators.js';
 import { IdentityModule } from '../identity/identity.module.js';
 import { decodeCursor, PageQuery } from './cursor.js';
@@ -228,6 +229,22 @@ describe('Idempotency-Key', () => {
     const again = await send('PUT', '/v1/things', {}, idempotent('k-204'));
     expect([again.statusCode, again.body, again.headers['idempotency-replayed']]).toEqual([204, '', 'true']);
     expect(runs).toBe(1);
+  });
+
+  it('is of one tenant: who acts for two is never answered for one with what was done for the other', async () => {
+    const keys = test.app.get(ApiKeysService, { strict: false });
+    const { key: operator } = await keys.issue({ tenantId: null, name: 'ops', scopes: ['*'] });
+    const tenants = [await test.seedTenant('first'), await test.seedTenant('second')];
+    const act = (tenantId: string) =>
+      send('POST', '/v1/things', good, {
+        ...idempotent('k-tenants'),
+        authorization: `Bearer ${operator}`,
+        'wirebot-tenant': tenantId,
+      });
+    const answers = [];
+    for (const { tenantId } of [...tenants, ...tenants]) answers.push(await act(tenantId));
+    expect(answers.map(({ headers }) => headers['location'])).toEqual([1, 2, 1, 2].map((run) => `/v1/things/${run}`));
+    expect(runs).toBe(2);
   });
 
   it('refuses another body or address under the same key', async () => {

@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto';
 import { type CallHandler, type ExecutionContext, Injectable, Logger, type NestInterceptor } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { firstValueFrom, from, type Observable } from 'rxjs';
-import { actorOf } from '../identity/principal.js';
+import { actorOf, type Principal } from '../identity/principal.js';
 import { PlatformKeys } from '../secrets/platform-keys.js';
 import { InvalidRequest } from './http.errors.js';
 import { type Claim, IdempotencyRepository, type StoredAnswer } from './idempotency.repository.js';
@@ -29,6 +29,15 @@ const hashOf = (secret: Buffer, request: FastifyRequest): string =>
     .update(`${request.method} ${request.url}\n${canonicalJson(request.body)}`)
     .digest('hex');
 
+/**
+ * Whose keys they are: the caller's, for each tenant apart. A header says which tenant a call is for, so to who acts for
+ * several the same address and body mean another thing in each.
+ */
+function scopeOf(principal: Principal): string {
+  const tenantId = 'tenantId' in principal ? principal.tenantId : undefined;
+  return tenantId === undefined ? actorOf(principal) : `${actorOf(principal)}@${tenantId}`;
+}
+
 /** `Idempotency-Key` on every mutation of an authenticated caller, for 24 hours. */
 @Injectable()
 export class IdempotencyInterceptor implements NestInterceptor {
@@ -54,7 +63,7 @@ export class IdempotencyInterceptor implements NestInterceptor {
       throw new InvalidRequest([
         { field: 'Idempotency-Key', message: 'Idempotency-Key must be 1 to 255 visible ASCII characters' },
       ]);
-    return from(this.#serve(actorOf(principal), key, request, reply, next));
+    return from(this.#serve(scopeOf(principal), key, request, reply, next));
   }
 
   async #serve(
