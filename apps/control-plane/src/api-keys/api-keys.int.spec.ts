@@ -385,6 +385,25 @@ describe("an operator's keys", () => {
     expect(codeOf(asTenant)).toEqual([403, 'key-exceeds-maker']);
   });
 
+  it('that are bound to a tenant make none that reaches further', async () => {
+    const [{ tenantId }, other] = [await test.seedTenant('reach'), await test.seedTenant('reach-other')];
+    const scopes = ['keys:write', 'members:write'];
+    const unbound = (await call('POST', '/v1/admin/keys', operator, { name: 'free', scopes })).json<IssuedKey>();
+    const maker = (
+      await call('POST', '/v1/admin/keys', operator, { name: 'bound', scopes, tenantId })
+    ).json<IssuedKey>();
+    const wanted = { name: 'x', scopes: ['members:write'] };
+    const make = (url: string, body: object) => call('POST', url, maker.key, body);
+    for (const [url, body] of [
+      ['/v1/admin/keys', { ...wanted, tenantId: other.tenantId }],
+      [`/v1/admin/tenants/${other.tenantId}/keys`, wanted],
+      [`/v1/admin/keys/${unbound.id}/rotate`, {}],
+    ] as const)
+      expect(codeOf(await make(url, body))).toEqual([403, 'key-exceeds-maker']);
+    expect((await make('/v1/admin/keys', wanted)).json()).toMatchObject({ defaultTenantId: tenantId });
+    expect((await make(`/v1/admin/tenants/${tenantId}/keys`, wanted)).json()).toMatchObject({ tenantId });
+  });
+
   it('are not bound to a tenant that there is not', async () => {
     const body = { name: 'x', scopes: ['members:write'], tenantId: 'ten_none' };
     expect(codeOf(await call('POST', '/v1/admin/keys', operator, body))).toEqual([403, 'tenant-required']);

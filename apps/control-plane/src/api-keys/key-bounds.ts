@@ -20,6 +20,18 @@ export interface WantedBounds {
   readonly expiresAt?: Date | null | undefined;
 }
 
+/** Which tenants a key acts for: its own, the one that it is bound to, or (both null) any that a call names. */
+export interface KeyReach {
+  readonly tenantId: string | null;
+  readonly defaultTenantId: string | null;
+}
+
+/** An operator's key that is bound to a tenant makes none for another, and none for all. Throws KeyExceedsMaker. */
+export function assertReach(boundTo: string | null, { tenantId, defaultTenantId }: KeyReach): void {
+  if (boundTo !== null && (tenantId ?? defaultTenantId) !== boundTo)
+    throw new KeyExceedsMaker('your key is bound to one tenant');
+}
+
 /** The bounds of a new key, never wider than its maker's. Throws KeyExceedsMaker. */
 export function boundsWithin(maker: KeyBounds, wanted: WantedBounds): KeyBounds {
   const bounds: KeyBounds = {

@@ -7,7 +7,7 @@ import { mintKey } from '../identity/api-key.js';
 import { ApiKeyInvalid, TenantRequired } from '../identity/identity.errors.js';
 import { actorOf, type Principal } from '../identity/principal.js';
 import { unknownScopes } from '../identity/scopes.js';
-import { assertWithin, boundsWithin, type KeyBounds } from './key-bounds.js';
+import { assertReach, assertWithin, boundsWithin, type KeyBounds } from './key-bounds.js';
 import {
   AddressBlockInvalid,
   ApiKeyNotFound,
@@ -66,9 +66,12 @@ export class KeysService {
     const allowedIps = wanted.allowedIps && canonicalBlocks(wanted.allowedIps);
     if (wanted.expiresAt && wanted.expiresAt <= this.clock.now()) throw new KeyExpiryInvalid();
     return this.#by(principal, tenantId, async (tx) => {
-      const bounds = boundsWithin(await this.#boundsOf(tx, principal), { ...wanted, allowedIps });
+      const maker = await this.#makerOf(tx, principal);
+      const bounds = boundsWithin(maker, { ...wanted, allowedIps });
+      const boundTo = wanted.defaultTenantId ?? maker.defaultTenantId ?? undefined;
+      const defaultTenantId = tenantId === null ? await this.#existing(tx, boundTo) : null;
+      assertReach(maker.defaultTenantId, { tenantId, defaultTenantId });
       await this.#assertRoom(tx, tenantId);
-      const defaultTenantId = tenantId === null ? await this.#existing(tx, wanted.defaultTenantId) : null;
       const issued = await this.#insert(tx, principal, { tenantId, name: wanted.name, defaultTenantId }, bounds);
       const { scopes, readOnly, expiresAt } = issued;
       const data = { scopes: [...scopes], readOnly, allowedIps: [...issued.allowedIps], expiresAt };
@@ -84,7 +87,9 @@ export class KeysService {
       if (!before) throw new ApiKeyNotFound();
       const now = this.clock.now();
       if (!isActive(before, now) || before.replacedById !== null) throw new KeyNotActive();
-      assertWithin(await this.#boundsOf(tx, principal), before);
+      const maker = await this.#makerOf(tx, principal);
+      assertWithin(maker, before);
+      assertReach(maker.defaultTenantId, before);
       const after = await this.#insert(tx, principal, before, before);
       const overlapEnds = new Date(now.getTime() + overlapSeconds * 1_000);
       const expiresAt = before.expiresAt && before.expiresAt < overlapEnds ? before.expiresAt : overlapEnds;
@@ -135,10 +140,10 @@ export class KeysService {
   }
 
   /** What the maker may: a key's own bounds are on its row, a person has those of the role. */
-  async #boundsOf(tx: Tx, principal: Principal): Promise<KeyBounds> {
+  async #makerOf(tx: Tx, principal: Principal): Promise<KeyBounds & Pick<KeyRow, 'defaultTenantId'>> {
     const scopes = 'scopes' in principal ? principal.scopes : [];
     const keyId = 'keyId' in principal ? principal.keyId : undefined;
-    if (keyId === undefined) return { scopes, readOnly: false, allowedIps: [], expiresAt: null };
+    if (keyId === undefined) return { scopes, readOnly: false, allowedIps: [], expiresAt: null, defaultTenantId: null };
     const row = await this.keys.find(tx, 'anybody', keyId);
     if (!row) throw new ApiKeyInvalid();
     return row;

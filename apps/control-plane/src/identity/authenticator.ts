@@ -83,10 +83,11 @@ export class Authenticator {
     const wanted = typeof named === 'string' ? named : undefined;
     if (credentials.headers.authorization !== undefined || credentials.headers.cookie === undefined) {
       const principal = await this.byKey(credentials);
-      if (principal.kind === 'tenant' && wanted !== undefined && wanted !== principal.tenantId)
-        throw new TenantRequired();
-      const bind = principal.kind === 'operator' && principal.tenantId === undefined && wanted !== undefined;
-      return bind ? { ...principal, tenantId: await this.sessions.tenantExists(wanted) } : principal;
+      if (principal.kind === 'operator' && principal.tenantId === undefined && wanted !== undefined)
+        return { ...principal, tenantId: await this.sessions.tenantExists(wanted) };
+      // A key of one tenant, or bound to one, never acts there when the call names another.
+      if (wanted !== undefined && 'tenantId' in principal && wanted !== principal.tenantId) throw new TenantRequired();
+      return principal;
     }
     const session = await this.#session(credentials);
     const { id: sessionId, user } = session;

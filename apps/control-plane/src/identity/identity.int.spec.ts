@@ -168,6 +168,14 @@ describe('API keys', () => {
     expect((await call('GET', '/v1/admin/things', bearer(free.key))).statusCode).toBe(200);
   });
 
+  it('of an operator that are bound to a tenant are refused where the call names another', async () => {
+    const [{ tenantId }, other] = [await test.seedTenant('bound-here'), await test.seedTenant('bound-elsewhere')];
+    const bound = await keys.issue({ tenantId: null, name: 'wp', scopes: ['members:*'], defaultTenantId: tenantId });
+    const naming = (id: string) => call('GET', '/v1/members/me', { ...bearer(bound.key), 'wirebot-tenant': id });
+    expect((await naming(other.tenantId)).json()).toMatchObject({ status: 403, code: 'tenant-required' });
+    expect((await naming(tenantId)).json()).toMatchObject({ tenantId });
+  });
+
   it('open nothing that does not say who may use it', async () => {
     const { key } = await test.seedTenant('forgotten');
     expect((await call('GET', '/v1/members/forgotten', bearer(key))).json()).toMatchObject({
