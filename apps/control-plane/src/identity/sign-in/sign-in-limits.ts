@@ -39,6 +39,11 @@ export const SIGN_IN_LIMITS = {
   ],
   /** Passwords given by a session to prove who uses it. */
   proofs: [{ tries: 10, seconds: 900 }],
+  /** Invitations of new users by one tenant's own people and keys. */
+  invitations: [
+    { tries: 30, seconds: 3_600 },
+    { tries: 100, seconds: 86_400 },
+  ],
   /** Mails to one e-mail address; more are not sent. */
   mails: [
     { tries: 5, seconds: 900 },

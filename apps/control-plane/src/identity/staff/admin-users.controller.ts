@@ -1,14 +1,16 @@
-import { Body, Controller, Get, Headers, HttpCode, Param, Patch, Post, Query, Res } from '@nestjs/common';
+import { Body, Controller, Get, Headers, HttpCode, Param, Patch, Post, Query, Res, UseGuards } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { type Page, PageQuery } from '../../http/cursor.js';
 import { CurrentPrincipal, RequireScopes } from '../decorators.js';
 import type { Principal } from '../principal.js';
+import { RecentProofGuard } from '../sign-in/recent-proof.guard.js';
 import { AdminUsersService, type AdminUserView, userEtag } from './admin-users.service.js';
 import { ChangeUserDto, NewUserDto } from './dto/staff.dto.js';
 import type { InvitationView } from './invited-users.js';
 
 @ApiTags('admin')
+@UseGuards(RecentProofGuard)
 @Controller('v1/admin/users')
 export class AdminUsersController {
   constructor(private readonly users: AdminUsersService) {}

@@ -118,6 +118,7 @@ export class AdminUsersService {
       // Whoever would leave no operator waits for whoever does the same.
       await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtext('wirebot/operators'))`;
       const before = await this.#get(tx, id);
+      assertMayGive(principal, before.platformRole);
       assertIfMatch(ifMatch, userEtag(viewOf(before)));
       const data = this.#dataOf(before, change);
       const after = { ...before, ...data };
@@ -164,7 +165,7 @@ export class AdminUsersService {
 const isOperator = (user: { readonly platformRole: string | null; readonly disabledAt: Date | null }): boolean =>
   user.platformRole === 'operator' && user.disabledAt === null;
 
-/** A key that may write users and little else must not make somebody who may do everything. */
+/** A key that may write users and little else neither makes nor changes somebody who may do everything. */
 function assertMayGive(principal: Principal, role: string | null | undefined): void {
   if (role === 'operator' && !('scopes' in principal && principal.scopes.includes('*'))) throw new RoleTooHigh();
 }

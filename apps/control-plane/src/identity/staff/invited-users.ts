@@ -39,8 +39,7 @@ export class InvitedUsers {
   ) {}
 
   /**
-   * The link for a person whom nobody knows yet; undefined for a user there is. Only an operator is ever shown a link, where
-   * no mail goes out: whoever opens it proves the address, so a tenant's owner must not see one. Throws MailNotConfigured.
+   * The link for a person whom nobody knows yet; undefined for a user there is. Throws MailNotConfigured or TooManyAttempts.
    */
   async prepare(
     principal: Principal,
@@ -51,13 +50,13 @@ export class InvitedUsers {
     const email = normalizeEmail(person.email);
     const known = await this.database.system((tx) => tx.user.count({ where: { email } }));
     if (known > 0) return undefined;
-    if (principal.kind !== 'operator') this.outbox.assertAvailable();
+    await this.#assertMayInvite(principal);
     return this.links.prepareInvitation(email, tenantId, where);
   }
 
   /** Another link for somebody who has not come yet; the one before dies. Throws MailNotConfigured or TooManyAttempts. */
   async again(principal: Principal, user: InvitedUser, tenantId: string | null, where: string): Promise<Invitation> {
-    if (principal.kind !== 'operator') this.outbox.assertAvailable();
+    await this.#assertMayInvite(principal);
     if (user.passwordHash !== null || user.emailVerifiedAt !== null) throw new AlreadyJoined();
     await this.limits.consume('mails', user.email, user.id);
     return this.links.prepareInvitation(user.email, tenantId, where);
@@ -74,6 +73,17 @@ export class InvitedUsers {
     const made = invitation !== undefined && (await tx.user.createMany({ data, skipDuplicates: true })).count === 1;
     if (made) await this.links.invite(tx, id, invitation);
     return { id: (await tx.user.findUniqueOrThrow({ where: { email }, select: { id: true } })).id, made };
+  }
+
+  /**
+   * Where no mail goes out, the link is shown to hand over. Whoever opens it proves the address and has what the user was
+   * given, so it is for operators who may do everything, and never for a tenant's owner or a narrower key. Who is no
+   * operator invites so many and no more: the platform's mail is nobody's means to write to strangers.
+   */
+  async #assertMayInvite(principal: Principal): Promise<void> {
+    const isOperator = principal.kind === 'operator';
+    if (!isOperator || !principal.scopes.includes('*')) this.outbox.assertAvailable();
+    if (!isOperator && 'tenantId' in principal) await this.limits.consume('invitations', principal.tenantId);
   }
 
   /** Call after the commit. */

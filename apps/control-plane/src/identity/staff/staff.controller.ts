@@ -1,14 +1,29 @@
-import { Body, Controller, Delete, Get, Headers, HttpCode, Param, Patch, Post, Query, Res } from '@nestjs/common';
+import {
+  Body,
+  Controller,
+  Delete,
+  Get,
+  Headers,
+  HttpCode,
+  Param,
+  Patch,
+  Post,
+  Query,
+  Res,
+  UseGuards,
+} from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { type Page, PageQuery } from '../../http/cursor.js';
 import { CurrentPrincipal, CurrentTenant, RequireScopes } from '../decorators.js';
 import type { Principal } from '../principal.js';
+import { RecentProofGuard } from '../sign-in/recent-proof.guard.js';
 import { AddStaffDto, ChangeStaffDto } from './dto/staff.dto.js';
 import type { InvitationView } from './invited-users.js';
 import { staffEtag, StaffService, type StaffView } from './staff.service.js';
 
 @ApiTags('staff')
+@UseGuards(RecentProofGuard)
 @Controller('v1/staff')
 export class StaffController {
   constructor(private readonly staff: StaffService) {}

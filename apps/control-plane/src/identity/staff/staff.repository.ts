@@ -38,6 +38,12 @@ export class StaffRepository {
     await tx.tenantStaff.deleteMany({ where: { tenantId, userId } });
   }
 
+  /** False for operators, and for who works for another tenant too. */
+  async worksHereAlone(tx: Tx, tenantId: string, userId: string): Promise<boolean> {
+    const elsewhere = [{ platformRole: 'operator' }, { staff: { some: { tenantId: { not: tenantId } } } }];
+    return (await tx.user.count({ where: { id: userId, OR: elsewhere } })) === 0;
+  }
+
   async ownersBeside(tx: Tx, tenantId: string, userId: string): Promise<number> {
     return tx.tenantStaff.count({
       where: { tenantId, role: 'owner', userId: { not: userId }, user: { disabledAt: null } },

@@ -103,7 +103,7 @@ export class StaffService {
       assertMayGive(principal, row.role as StaffRole);
       if (row.role === 'owner') await this.#assertOwnersLeft(tx, tenantId, userId);
       await this.staff.setRole(tx, tenantId, userId, role);
-      if (!raised) await this.sessions.endAll(tx, userId);
+      if (!raised) await this.#signOut(tx, tenantId, userId);
       await this.#record(tx, tenantId, principal, 'staff.update', userId, { from: row.role, to: role });
       return viewOf({ ...row, role });
     });
@@ -116,7 +116,7 @@ export class StaffService {
       assertMayGive(principal, row.role as StaffRole);
       if (row.role === 'owner') await this.#assertOwnersLeft(tx, tenantId, userId);
       await this.staff.remove(tx, tenantId, userId);
-      await this.sessions.endAll(tx, userId);
+      await this.#signOut(tx, tenantId, userId);
       await this.#record(tx, tenantId, principal, 'staff.remove', userId, { role: row.role });
     });
   }
@@ -126,6 +126,14 @@ export class StaffService {
     const row = await this.staff.find(tx, tenantId, userId);
     if (!row) throw new StaffNotFound();
     return row;
+  }
+
+  /**
+   * Only whose sessions are for this tenant alone: an owner can add anybody, and must not end what people do elsewhere. What
+   * somebody may is asked for with every call, so a session that goes on may no more than the new role.
+   */
+  async #signOut(tx: Tx, tenantId: string, userId: string): Promise<void> {
+    if (await this.staff.worksHereAlone(tx, tenantId, userId)) await this.sessions.endAll(tx, userId);
   }
 
   async #assertOwnersLeft(tx: Tx, tenantId: string, without: string): Promise<void> {
