@@ -226,7 +226,12 @@ export class MembersService {
     };
     await tx.agent.update({ where: { id: agent.id }, data });
     const detail = { from: before.tierKey, tier: tier.key };
-    const { fell } = await this.ceilings.settle(tx, tenantId, ceilings, { reason: 'tier-changed', actor, detail });
+    const { fell } = await this.ceilings.settle(tx, tenantId, ceilings, {
+      reason: 'tier-changed',
+      actor,
+      detail,
+      keepsTokens: true,
+    });
     if (before.status === 'cancelled') return { kind: 'resume', fell };
     return { kind: before.tierKey === tier.key ? (stuck ? 'provision' : 'update') : 'change-tier', fell };
   }

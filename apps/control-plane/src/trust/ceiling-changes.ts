@@ -17,7 +17,7 @@ type Changed = Transition & { readonly agentIds: readonly string[] };
 /**
  * Whatever changes how far members may go happens between `before` and `settle`, in one transaction. Each member whose
  * ceiling is another one afterwards gets a transition, an event, a gateway and a route that know, and, when it fell, an
- * end of all older tokens. The audit line is the caller's: it knows what was done.
+ * end of all older tokens (unless the cause keeps them). The audit line is the caller's: it knows what was done.
  */
 @Injectable()
 export class CeilingChanges {
@@ -40,7 +40,7 @@ export class CeilingChanges {
     if (changed.length > 0) {
       await this.transitions.add(tx, tenantId, changed, cause);
       await this.#rerender(tx, tenantId, changed);
-      await this.revocations.revoke(tx, tenantId, fallen);
+      if (!cause.keepsTokens) await this.revocations.revoke(tx, tenantId, fallen);
     }
     return {
       transitions: changed.map(({ memberId, from, to }) => ({ memberId, from, to })),

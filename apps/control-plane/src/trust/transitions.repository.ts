@@ -10,6 +10,11 @@ export interface Cause {
   readonly reason: TransitionReason;
   readonly actor: string;
   readonly detail?: Prisma.InputJsonObject;
+  /**
+   * Tokens from before stay, and give no more than the new ceiling: for an ordinary change of a membership, which must not
+   * sign anybody out.
+   */
+  readonly keepsTokens?: boolean;
 }
 
 export interface Transition {
