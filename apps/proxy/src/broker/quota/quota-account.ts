@@ -54,6 +54,8 @@ export class QuotaAccount {
   validUntil = 0;
   usedAt = 0;
   asking = false;
+  /** An ask got no answer: it may have been granted all the same. */
+  uncertain = false;
   /** Little is left of the day: what is not needed goes back soon. */
   scarce = false;
   /** No asking in advance before then. */
@@ -115,7 +117,7 @@ export class QuotaAccount {
       returned: this.returned,
       atLeast: plus(missing(least), debt),
       need: plus(missing(amounts.reduce(plus, NOTHING)), debt),
-      ahead: times(this.#last, AHEAD),
+      ahead: this.scarce || this.uncertain ? NOTHING : times(this.#last, AHEAD),
     };
   }
 

@@ -101,10 +101,15 @@ export class QuotaLedger {
     const renew: QuotaAccount[] = [];
     for (const [key, account] of this.#accounts) {
       const idle = now - account.usedAt >= (account.scarce ? this.#times.idleScarce : this.#times.idle);
-      if (account.calls === 0 && !account.asking && (idle || account.day !== today)) {
+      if (account.calls > 0 || account.asking || !(idle || account.day !== today)) {
+        if (renewing) renew.push(account);
+      } else if (account.uncertain) {
+        // What was granted without our knowing must not stay behind: first it is asked for, then it goes back.
+        this.#ask(key, account);
+      } else {
         this.#accounts.delete(key);
         returns.push(account);
-      } else if (renewing) renew.push(account);
+      }
     }
     if (returns.length > 0) await this.parts.desk.giveBack(returns);
     if (renew.length > 0) await this.#renew(renew);
@@ -145,6 +150,7 @@ export class QuotaLedger {
 
   #granted(key: string, account: QuotaAccount, asked: readonly QuotaWaiter[], grant: QuotaGrant): void {
     account.asking = false;
+    account.uncertain = false;
     if (grant.status === 'gone') return this.#renewLease(key, account);
     const now = this.#now();
     if (grant.status === 'unknown') {
@@ -199,6 +205,7 @@ export class QuotaLedger {
 
   #failed(account: QuotaAccount, error: Error): void {
     account.asking = false;
+    account.uncertain = true;
     const now = this.#now();
     const refused: QuotaRefused = { why: 'unavailable', limitedBy: null };
     account.aheadFrom = now + this.#times.ahead;
