@@ -63,6 +63,8 @@ export class RevocationsService {
     const caller = { tenantId, actor: `member:${token.memberId}` };
     await this.#inTenant(caller, async (tx) => {
       const { jti } = token;
+      // A tenant that was erased meanwhile has no token left to end.
+      if ((await tx.tenant.count({ where: { id: tenantId } })) === 0) return;
       if (await this.revocations.isRevoked(tx, tenantId, jti)) return;
       await this.#record(tx, caller, { jti }, ['token', jti], 'token.sign-out');
     });

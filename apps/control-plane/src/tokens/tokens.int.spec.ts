@@ -260,6 +260,8 @@ describe('POST /v1/tokens/revoke', () => {
     );
     expect(lines.length).toBeLessThanOrEqual(2);
     expect(lines[0]).toEqual({ actor: `member:${mia.memberId}` });
+    const gone = { ...body, tenantId: `ten_${'0'.repeat(26)}` };
+    expect((await call('POST', '/internal/sign-in/sign-out', 'test-proxy-credential', gone)).statusCode).toBe(204);
   });
 
   it.each([
