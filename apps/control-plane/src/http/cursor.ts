@@ -2,6 +2,7 @@ import { ApiPropertyOptional } from '@nestjs/swagger';
 import { Type } from 'class-transformer';
 import { IsInt, IsOptional, IsString, Max, MaxLength, Min } from 'class-validator';
 import { InvalidRequest } from './http.errors.js';
+import { isStorable } from './plain-input.js';
 
 export const PAGE_LIMITS = { default: 50, max: 200 } as const;
 
@@ -36,7 +37,11 @@ export const encodeCursor = (values: readonly string[]): string =>
 export function decodeCursor(cursor: string | undefined, length: number): string[] | undefined {
   if (cursor === undefined) return undefined;
   const values = parse(cursor);
-  if (!Array.isArray(values) || values.length !== length || values.some((value) => typeof value !== 'string'))
+  if (
+    !Array.isArray(values) ||
+    values.length !== length ||
+    values.some((value) => typeof value !== 'string' || !isStorable(value))
+  )
     throw new InvalidRequest([{ field: 'cursor', message: 'cursor must be the nextCursor of a former page' }]);
   return values as string[];
 }

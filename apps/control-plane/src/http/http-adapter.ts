@@ -1,5 +1,6 @@
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { HTTP_LIMITS } from './limits.js';
+import { assertPlainInput } from './plain-input.js';
 import { toDomainError } from './problem.js';
 import { registerRequestContext } from './request-context.js';
 
@@ -35,6 +36,12 @@ export function createHttpAdapter(trustedProxies: readonly string[] = []): Fasti
   });
   const server = adapter.getInstance();
   registerRequestContext(server);
+  server.addHook('preValidation', (request, _reply, done) => {
+    assertPlainInput(request.params, 'path');
+    assertPlainInput(request.query, 'query');
+    assertPlainInput(request.body, 'body');
+    done();
+  });
   // Closing ends what is idle at that moment; connections whose last answer is still going out become idle later.
   server.addHook('preClose', (done) => {
     const sweep = setInterval(() => server.server.closeIdleConnections(), IDLE_SWEEP_MS);

@@ -209,6 +209,24 @@ describe('a request', () => {
   });
 });
 
+describe('text that no database keeps', () => {
+  it('is refused by name wherever it comes from, and so is endless nesting', async () => {
+    const cursor = Buffer.from(JSON.stringify(['a\u0000'])).toString('base64url');
+    const endless = `{"email":${'['.repeat(100_000)}${']'.repeat(100_000)}}`;
+    const answers = [
+      await send('POST', '/v1/things', { email: 'a\u0000@example.com' }),
+      await send('POST', '/v1/things', { email: '\ud800@example.com' }, idempotent('k-half')),
+      await send('POST', '/v1/things', endless, idempotent('k-endless')),
+      await send('GET', '/v1/things?cursor=a%00b'),
+      await send('GET', `/v1/things?cursor=${cursor}`),
+    ];
+    expect(answers.map((answer) => answer.json<{ code: string }>().code)).toEqual(answers.map(() => 'request-invalid'));
+    const fields = answers.map((answer) => answer.json<{ errors: { field: string }[] }>().errors[0]?.field);
+    expect(fields).toEqual(['email', 'email', 'email', 'cursor', 'cursor']);
+    expect(runs).toBe(0);
+  });
+});
+
 describe('Idempotency-Key', () => {
   it('answers a repeat with the stored status, headers and body, and does the work once', async () => {
     const first = await send('POST', '/v1/things', good, idempotent('k-1'));
