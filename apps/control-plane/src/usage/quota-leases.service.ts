@@ -92,7 +92,10 @@ export class QuotaLeasesService {
   ): Promise<{ grant: QuotaGrant; said: boolean } | undefined> {
     const lease = await this.quota.findLease(tx, ask.leaseId);
     if (!lease && ask.granted.tokens + ask.granted.micros > 0) return undefined;
-    const counters = await this.quota.peek(tx, holder, ask.day);
+    const begun = await this.quota.peek(tx, holder, ask.day);
+    const counters = scopesOf({ ...holder, day: ask.day }).map(
+      (scope) => begun.find((counter) => counter.scope === scope.scope) ?? { ...scope, ...NO_CHANGE, alerted: 0 },
+    );
     const decision = decide(ask, lease ?? NO_LEASE, limitsOf(counters, holder));
     return 'refusal' in decision ? this.#refuse(tx, ask, lease ?? NO_LEASE, decision, counters) : undefined;
   }
