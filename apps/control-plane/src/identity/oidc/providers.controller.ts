@@ -1,8 +1,10 @@
-import { Body, Controller, Delete, Get, Headers, HttpCode, Param, Patch, Post, Res } from '@nestjs/common';
+import { Body, Controller, Delete, Get, Headers, HttpCode, Param, Patch, Post, Res, UseGuards } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { CurrentPrincipal, RequireScopes } from '../decorators.js';
+import { EverythingGuard } from '../everything.guard.js';
 import { actorOf, type Principal } from '../principal.js';
+import { RecentProofGuard } from '../sign-in/recent-proof.guard.js';
 import { ChangeProviderDto, NewProviderDto } from './dto/provider.dto.js';
 import { providerEtag, ProvidersService, type ProviderView } from './providers.service.js';
 
@@ -13,6 +15,7 @@ function answer(reply: FastifyReply, provider: ProviderView): ProviderView {
 
 /** Which identity providers the consoles offer. */
 @ApiTags('identity providers')
+@UseGuards(RecentProofGuard)
 @Controller('v1/admin/identity-providers')
 export class ProvidersController {
   constructor(private readonly providers: ProvidersService) {}
@@ -25,6 +28,7 @@ export class ProvidersController {
   }
 
   @Post()
+  @UseGuards(EverythingGuard)
   @HttpCode(201)
   @RequireScopes('providers:write')
   @ApiOperation({ summary: 'Offer an identity provider: a preset, or any OpenID Connect issuer' })
@@ -44,6 +48,7 @@ export class ProvidersController {
   }
 
   @Patch(':id')
+  @UseGuards(EverythingGuard)
   @RequireScopes('providers:write')
   @ApiOperation({ summary: 'Change it; another issuer removes the accounts that were linked' })
   async update(

@@ -58,6 +58,27 @@ describe('identity providers', () => {
     expect((await world.admin('PATCH', `/${row!.id}`, { enabled: true, issuer: provider.issuer })).status).toBe(200);
   });
 
+  it('are made and changed by who may do everything: a narrower key could have itself taken for anybody', async () => {
+    const keys = world.test.app.get(ApiKeysService, { strict: false });
+    const { key } = await keys.issue({ tenantId: null, name: 'narrow', scopes: ['providers:*'] });
+    const made = await world.admin('POST', '', own('guarded'));
+    const call = (method: 'POST' | 'PATCH', path: string, payload: object) =>
+      world.test.app.inject({
+        method,
+        url: `/v1/admin/identity-providers${path}`,
+        headers: { authorization: `Bearer ${key}` },
+        payload,
+      });
+    const answers = [
+      await call('POST', '', own('mine')),
+      await call('PATCH', `/${String(made.body['id'])}`, { allowedDomains: ['operators.example'] }),
+    ];
+    expect(answers.map((answer) => [answer.statusCode, answer.json<{ code: string }>().code])).toEqual([
+      [403, 'scope-missing'],
+      [403, 'scope-missing'],
+    ]);
+  });
+
   it('have one key each', async () => {
     const answers = await Promise.all([1, 2, 3].map(() => world.admin('POST', '', own('race'))));
     expect(answers.map(({ status }) => status).sort()).toEqual([201, 409, 409]);
