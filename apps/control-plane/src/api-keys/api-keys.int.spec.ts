@@ -7,6 +7,8 @@ import { startTestApp, type TestApp } from '../http/test-app.fixture.js';
 import { ApiKeysService } from '../identity/api-keys.service.js';
 import { RequireScopes } from '../identity/decorators.js';
 import { IdentityModule } from '../identity/identity.module.js';
+import { PROOF_SECONDS } from '../identity/sign-in/recent-proof.js';
+import { seedUser, TestConsole } from '../identity/testing/console.fixture.js';
 import { TenantsModule } from '../tenants/tenants.module.js';
 import { ApiKeysModule } from './api-keys.module.js';
 import { MAX_ACTIVE_KEYS, type IssuedKey } from './keys.service.js';
@@ -141,6 +143,7 @@ describe('a tenant key', () => {
     [{ allowedIps: ['10.0.0.0/33'] }, 'address-block-invalid'],
     [{ allowedIps: ['example.com'] }, 'address-block-invalid'],
     [{ expiresAt: 'tomorrow' }, 'request-invalid'],
+    [{ expiresAt: '+275760-09-13T00:00:00.000Z' }, 'request-invalid'],
     [{ owner: true }, 'request-invalid'],
   ])('is refused for %j', async (body, code) => {
     const { key } = await test.seedTenant(`bad-${Math.random().toString(36).slice(2)}`);
@@ -323,6 +326,17 @@ describe('a key for some addresses', () => {
     expect(lines).toEqual([{ action: 'key.refuse', origin: expect.objectContaining({ address: '198.51.100.7' }) }]);
     expect((await call('GET', `/v1/keys/${made.id}`, key)).json()).toMatchObject({ lastUsedAt: null });
   });
+});
+
+it('are made in a console only after a recent proof: a key outlives the session', async () => {
+  await seedUser(test, 'keys@example.com', 'operator');
+  const console = new TestConsole(test);
+  await console.signIn('keys@example.com');
+  const body = { name: 'lasting', scopes: ['members:read'] };
+  expect((await console.call('POST', '/v1/admin/keys', body)).status).toBe(201);
+  test.clock.advance(PROOF_SECONDS * 1_000 + 1);
+  expect((await console.call('POST', '/v1/admin/keys', body)).body).toMatchObject({ code: 'recent-proof-required' });
+  expect((await console.call('GET', '/v1/admin/keys')).status).toBe(200);
 });
 
 describe("an operator's keys", () => {

@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { IdentityModule } from '../identity/identity.module.js';
 import { TenantsModule } from '../tenants/tenants.module.js';
 import { KeysController } from './keys.controller.js';
 import { KeysRepository } from './keys.repository.js';
@@ -7,7 +8,7 @@ import { OperatorKeysController } from './operator-keys.controller.js';
 
 /** Making, rotating and revoking API keys. Recognising them is `identity/`. */
 @Module({
-  imports: [TenantsModule],
+  imports: [IdentityModule, TenantsModule],
   controllers: [KeysController, OperatorKeysController],
   providers: [KeysRepository, KeysService],
 })

@@ -1,8 +1,9 @@
-import { Body, Controller, Delete, Get, Header, HttpCode, Param, Post, Query } from '@nestjs/common';
+import { Body, Controller, Delete, Get, Header, HttpCode, Param, Post, Query, UseGuards } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import { PageQuery } from '../http/cursor.js';
 import { CurrentPrincipal, CurrentTenant, RequireScopes } from '../identity/decorators.js';
 import type { Principal } from '../identity/principal.js';
+import { RecentProofGuard } from '../identity/sign-in/recent-proof.guard.js';
 import { NewKeyDto, RotateKeyDto } from './dto/new-key.dto.js';
 import { pageOfKeys } from './key-page.js';
 import type { KeyPage, KeyView } from './keys.repository.js';
@@ -10,6 +11,7 @@ import { type IssuedKey, KeysService } from './keys.service.js';
 
 /** A tenant's own API keys. */
 @ApiTags('api keys')
+@UseGuards(RecentProofGuard)
 @Controller('v1/keys')
 export class KeysController {
   constructor(private readonly keys: KeysService) {}

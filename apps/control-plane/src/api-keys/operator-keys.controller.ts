@@ -1,8 +1,9 @@
-import { Body, Controller, Delete, Get, Header, HttpCode, Param, Post, Query } from '@nestjs/common';
+import { Body, Controller, Delete, Get, Header, HttpCode, Param, Post, Query, UseGuards } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import { PageQuery } from '../http/cursor.js';
 import { CurrentPrincipal, RequireScopes } from '../identity/decorators.js';
 import type { Principal } from '../identity/principal.js';
+import { RecentProofGuard } from '../identity/sign-in/recent-proof.guard.js';
 import { TenantsService } from '../tenants/tenants.service.js';
 import { NewKeyDto, NewOperatorKeyDto, RotateKeyDto } from './dto/new-key.dto.js';
 import { pageOfKeys } from './key-page.js';
@@ -11,6 +12,7 @@ import { type IssuedKey, KeysService } from './keys.service.js';
 
 /** Keys of operators, and every tenant's keys. */
 @ApiTags('admin')
+@UseGuards(RecentProofGuard)
 @Controller('v1/admin')
 export class OperatorKeysController {
   constructor(

@@ -12,6 +12,7 @@ import {
   Length,
   Matches,
   Max,
+  MaxDate,
   MaxLength,
   Min,
 } from 'class-validator';
@@ -19,6 +20,9 @@ import { SCOPE_PATTERN } from '../../identity/principal.js';
 
 /** Longest time that a rotated key goes on working: 7 days. */
 export const MAX_OVERLAP_SECONDS = 7 * 86_400;
+
+/** Whoever wants a key without end leaves the date out. */
+const LATEST_EXPIRY = new Date('9999-12-31T23:59:59Z');
 
 /** A new API key of a tenant. */
 export class NewKeyDto {
@@ -58,6 +62,7 @@ export class NewKeyDto {
   @IsOptional()
   @Type(() => Date)
   @IsDate()
+  @MaxDate(LATEST_EXPIRY)
   expiresAt?: Date;
 }
 
