@@ -29,33 +29,39 @@ export class SignInService {
 
   /** Throws MemberNotFound or MemberNotActive. */
   async createLink(tenantId: string, externalId: string): Promise<SignInLink> {
-    const { memberId, slug } = await this.members.byExternalId(tenantId, externalId);
+    const { memberId, slug, revokedBefore } = await this.members.byExternalId(tenantId, externalId);
     const code = randomBytes(32).toString('base64url');
     const now = this.clock.now();
+    // Revocations that follow each other reach ahead of the clock: as a token, a code is dated to the last one's end.
+    const createdAt = revokedBefore && revokedBefore > now ? revokedBefore : now;
     const expiresAt = new Date(now.getTime() + TOKEN_LIFE.signInCode * 1_000);
     await this.database.tenant(tenantId, (tx) =>
       tx.signInCode.create({
-        data: { codeHash: hashOf(code), tenantId, memberId, createdAt: now, expiresAt },
+        data: { codeHash: hashOf(code), tenantId, memberId, createdAt, expiresAt },
         select: { tenantId: true },
       }),
     );
     return { url: `${this.config.proxyUrl}/t/${slug}/#code=${code}`, expiresAt: expiresAt.toISOString() };
   }
 
-  /** Throws SignInCodeInvalid, the same for used, expired, unknown and another tenant's; MemberNotActive. */
+  /**
+   * Throws SignInCodeInvalid, the same for used, expired, unknown, another tenant's, and from before the member's tokens were
+   * revoked; MemberNotActive.
+   */
   async exchange(tenantId: string, code: string): Promise<SignInResult> {
     const now = this.clock.now();
     // One statement decides: of two exchanges at once exactly one finds the code unused.
     const rows = await this.database.tenant(
       tenantId,
-      (tx) => tx.$queryRaw<{ member_id: string }[]>`
+      (tx) => tx.$queryRaw<{ member_id: string; created_at: Date }[]>`
         UPDATE sign_in_codes SET used_at = ${now}
         WHERE code_hash = ${hashOf(code)} AND tenant_id = ${tenantId} AND used_at IS NULL AND expires_at > ${now}
-        RETURNING member_id`,
+        RETURNING member_id, created_at`,
     );
-    const memberId = rows[0]?.member_id;
-    if (memberId === undefined) throw new SignInCodeInvalid();
-    const subject = await this.members.byId(tenantId, memberId);
+    const [taken] = rows;
+    if (!taken) throw new SignInCodeInvalid();
+    const subject = await this.members.byId(tenantId, taken.member_id);
+    if (subject.revokedBefore && taken.created_at < subject.revokedBefore) throw new SignInCodeInvalid();
     const signed = await this.tokens.sign(subject);
     return { ...signed, agentId: subject.agentId, memberName: subject.memberName };
   }

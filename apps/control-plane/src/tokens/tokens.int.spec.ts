@@ -302,6 +302,17 @@ describe('a sign-in link', () => {
     expect(refused.json()).toMatchObject({ status: 401, code: 'sign-in-code-invalid' });
   });
 
+  it('dies with the tokens of the member, or of everybody, that are revoked', async () => {
+    for (const body of [{ member: 'wp-1' }, { all: true }]) {
+      const code = await linkCode('wp-1');
+      test.clock.advance(2_000);
+      expect((await call('POST', '/v1/tokens/revoke', acme.key, body)).statusCode).toBe(204);
+      expect((await exchange(acme.tenantId, code)).json()).toMatchObject({ status: 401, code: 'sign-in-code-invalid' });
+      test.clock.advance(2_000);
+      expect((await exchange(acme.tenantId, await linkCode('wp-1'))).statusCode).toBe(200);
+    }
+  });
+
   it('is of no use elsewhere, later, or without the proxy credential', async () => {
     const code = await linkCode('wp-1');
     expect((await exchange(other.tenantId, code)).json()).toMatchObject({ code: 'sign-in-code-invalid' });
