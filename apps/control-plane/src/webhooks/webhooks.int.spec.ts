@@ -146,6 +146,17 @@ describe('a webhook endpoint', () => {
     expect((await call('PATCH', `/${id}`, { status: 'active' }, acme.key, { 'if-match': etag })).statusCode).toBe(412);
   });
 
+  it('is refused by name where a field of a change is null, or a date is no point in time', async () => {
+    const { id } = await create();
+    for (const field of ['url', 'events', 'status']) {
+      const answer = (await call('PATCH', `/${id}`, { [field]: null })).json<{ errors: { field: string }[] }>();
+      expect(new Set(answer.errors.map((error) => error.field))).toEqual(new Set([field]));
+    }
+    expect((await call('PATCH', `/${id}`, { description: null })).json()).toMatchObject({ description: null });
+    const replay = await call('POST', `/${id}/replay-failed`, { since: '2026-W01-1' });
+    expect(replay.json()).toMatchObject({ status: 400, errors: [{ field: 'since' }] });
+  });
+
   it('is one of at most twenty, however many are made at once', async () => {
     const answers = await Promise.all(
       Array.from({ length: 30 }, () => call('POST', '', { url: receiver.url, events: ['*'] })),
@@ -189,7 +200,7 @@ describe('a delivery', () => {
       data: { tier: 'wire', member: { id: memberId, externalId: expect.stringMatching(/^wp-/) } },
     });
     expect(headers).toMatchObject({ 'content-type': 'application/json', 'user-agent': 'Wirebot-Webhooks/1' });
-    expect(() => new Webhook(secret).verify(`${body} `, headers as Record<string, string>)).toThrow();
+    expect(() => new Webhook(secret).verify(`${body} `, headers as Record<string, string>)).toThrow(/signature/i);
   });
 
   it('goes to endpoints of its tenant that want it, once each', async () => {

@@ -69,6 +69,9 @@ describe('changing the password', () => {
         body: { code: 'password-too-weak' },
       });
     expect((await change({ currentPassword: PASSWORD })).status).toBe(400);
+    expect((await change({ currentPassword: null, newPassword: NEW })).status).toBe(400);
+    for (const proof of [{ password: null }, { code: null }])
+      expect((await here.call('POST', '/v1/session/prove', proof)).status).toBe(400);
     const right = { currentPassword: PASSWORD, newPassword: NEW };
     expect((await change(right, { origin: 'https://evil.example' })).status).toBe(403);
     expect((await browser().call('PUT', '/v1/session/password', right)).status).toBe(401);

@@ -6,19 +6,23 @@ import {
   IsArray,
   IsIn,
   IsInt,
-  IsISO8601,
   IsOptional,
+  IsRFC3339,
   IsString,
   Length,
   Max,
   MaxLength,
   Min,
+  ValidateIf,
 } from 'class-validator';
 import { PageQuery } from '../../http/cursor.js';
 import { WEBHOOK_EVENTS } from '../webhook-events.js';
 
 const EVENT_NAMES = ['*', ...Object.keys(WEBHOOK_EVENTS)];
 const MAX_OVERLAP_SECONDS = 7 * 86_400;
+
+/** May be left out, but never null. */
+const IfGiven = (): PropertyDecorator => ValidateIf((_, value) => value !== undefined);
 
 export class NewWebhookDto {
   @ApiProperty({ example: 'https://club.example/hooks/wirebot', maxLength: 2048 })
@@ -42,13 +46,13 @@ export class NewWebhookDto {
 
 export class ChangeWebhookDto {
   @ApiPropertyOptional({ maxLength: 2048 })
-  @IsOptional()
+  @IfGiven()
   @IsString()
   @Length(1, 2_048)
   url?: string;
 
   @ApiPropertyOptional({ type: [String], enum: EVENT_NAMES })
-  @IsOptional()
+  @IfGiven()
   @IsArray()
   @ArrayNotEmpty()
   @ArrayUnique()
@@ -62,7 +66,7 @@ export class ChangeWebhookDto {
   description?: string;
 
   @ApiPropertyOptional({ enum: ['active', 'paused'] })
-  @IsOptional()
+  @IfGiven()
   @IsIn(['active', 'paused'])
   status?: 'active' | 'paused';
 }
@@ -78,7 +82,7 @@ export class RotateWebhookSecretDto {
 
 export class ReplayFailedDto {
   @ApiProperty({ format: 'date-time', description: 'Deliveries that failed and were made after this' })
-  @IsISO8601({ strict: true })
+  @IsRFC3339()
   since: string;
 }
 

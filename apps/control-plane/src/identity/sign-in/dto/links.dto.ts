@@ -1,5 +1,8 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { IsEmail, IsOptional, IsString, Length, Matches, MaxLength, MinLength } from 'class-validator';
+import { IsEmail, IsString, Length, Matches, MaxLength, MinLength, ValidateIf } from 'class-validator';
+
+/** May be left out, but never null. */
+const IfGiven = (): PropertyDecorator => ValidateIf((_, value) => value !== undefined);
 
 export class EmailDto {
   @ApiProperty({ example: 'jane@example.com' })
@@ -25,14 +28,14 @@ export class ResetPasswordDto extends LinkTokenDto {
 
 export class AcceptInvitationDto extends LinkTokenDto {
   @ApiPropertyOptional({ format: 'password', description: 'Without one, sign-in is by link, passkey or provider.' })
-  @IsOptional()
+  @IfGiven()
   @IsString()
   @MinLength(1)
   @MaxLength(1_024)
   password?: string;
 
   @ApiPropertyOptional({ maxLength: 120 })
-  @IsOptional()
+  @IfGiven()
   @IsString()
   @Length(1, 120)
   name?: string;
@@ -40,7 +43,7 @@ export class AcceptInvitationDto extends LinkTokenDto {
 
 export class ChangePasswordDto {
   @ApiPropertyOptional({ format: 'password', description: 'Not needed after a recent proof.' })
-  @IsOptional()
+  @IfGiven()
   @IsString()
   @MinLength(1)
   @MaxLength(1_024)
@@ -55,14 +58,14 @@ export class ChangePasswordDto {
 
 export class ProveDto {
   @ApiPropertyOptional({ format: 'password' })
-  @IsOptional()
+  @IfGiven()
   @IsString()
   @MinLength(1)
   @MaxLength(1_024)
   password?: string;
 
   @ApiPropertyOptional({ description: 'Of the authenticator app, or a recovery code; needed where codes are on.' })
-  @IsOptional()
+  @IfGiven()
   @IsString()
   @Length(6, 40)
   code?: string;
