@@ -5,6 +5,7 @@ import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
 import { NestFactory } from '@nestjs/core';
 import { SetupModule } from './app.module.js';
+import { DomainError } from '#libs/kernel';
 import { ApiKeysService } from './identity/api-keys.service.js';
 import { UsersService } from './identity/users.service.js';
 import { TenantsService } from './tenants/tenants.service.js';
@@ -84,4 +85,11 @@ async function ensureKey(keys: ApiKeysService, tenantId: string, before: string 
 
 const { values } = parseArgs({ options: { credentials: { type: 'string' } } });
 if (!values.credentials) throw new Error('usage: setup --credentials <file>');
-await setup(values.credentials);
+try {
+  await setup(values.credentials);
+} catch (error) {
+  // Whoever starts the stack reads this: a known fault in a sentence, anything else with its place.
+  process.stderr.write(`${error instanceof DomainError ? error.message : String((error as Error).stack ?? error)}\n`);
+  // Connections that were opened before the fault would keep the process alive.
+  process.exit(1);
+}
