@@ -110,6 +110,7 @@ export class Housekeeping {
     await this.database.raw.$executeRaw`DELETE FROM revocations WHERE until < now()`;
     await this.database.raw.$executeRaw`DELETE FROM user_sessions WHERE expires_at < now()`;
     await this.database.raw.$executeRaw`DELETE FROM sign_in_attempts WHERE expires_at < now() - interval '1 day'`;
-    await this.database.raw.$executeRaw`DELETE FROM mails WHERE created_at < now() - make_interval(days => ${MAIL_DAYS})`;
+    await this.database.raw
+      .$executeRaw`DELETE FROM mails WHERE created_at < now() - make_interval(days => ${MAIL_DAYS})`;
   }
 }
