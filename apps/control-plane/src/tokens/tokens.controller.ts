@@ -7,6 +7,7 @@ import { CurrentPrincipal, CurrentTenant, RequireScopes } from '../identity/deco
 import { actorOf, type Principal } from '../identity/principal.js';
 import { IssueTokenDto } from './dto/issue-token.dto.js';
 import { RevokeTokenDto } from './dto/revoke-token.dto.js';
+import { PersonalIssues } from './personal-issues.js';
 import { RevocationsService } from './revocations.service.js';
 import { type SignInLink, SignInService } from './sign-in.service.js';
 import { TokensService } from './tokens.service.js';
@@ -19,12 +20,18 @@ export class TokensController {
     private readonly tokens: TokensService,
     private readonly revocations: RevocationsService,
     private readonly signIn: SignInService,
+    private readonly personal: PersonalIssues,
   ) {}
 
   @Post('tokens')
   @Header('cache-control', 'no-store')
   @ApiOperation({ summary: 'A short-lived token for one member, and where to use it' })
-  async issue(@CurrentTenant() tenantId: string, @Body() body: IssueTokenDto): Promise<TokenView> {
+  async issue(
+    @CurrentTenant() tenantId: string,
+    @CurrentPrincipal() principal: Principal,
+    @Body() body: IssueTokenDto,
+  ): Promise<TokenView> {
+    await this.personal.record(principal, tenantId, body.member, 'token.issue');
     return this.tokens.issue(tenantId, body);
   }
 
@@ -49,7 +56,12 @@ export class TokensController {
   @Post('members/:externalId/sign-in-links')
   @Header('cache-control', 'no-store')
   @ApiOperation({ summary: 'A one-time link that signs the member in to the chat page' })
-  async createLink(@CurrentTenant() tenantId: string, @Param('externalId') externalId: string): Promise<SignInLink> {
+  async createLink(
+    @CurrentTenant() tenantId: string,
+    @CurrentPrincipal() principal: Principal,
+    @Param('externalId') externalId: string,
+  ): Promise<SignInLink> {
+    await this.personal.record(principal, tenantId, externalId, 'sign-in-link.create');
     return this.signIn.createLink(tenantId, externalId);
   }
 }

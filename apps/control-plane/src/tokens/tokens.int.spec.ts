@@ -6,6 +6,8 @@ import { createMemberTokenVerifier } from '#libs/tokens';
 import { HttpEdgeModule } from '../http/http-edge.module.js';
 import { startTestApp, type TestApp } from '../http/test-app.fixture.js';
 import { IdentityModule } from '../identity/identity.module.js';
+import { SessionsService } from '../identity/sessions.service.js';
+import { UsersService } from '../identity/users.service.js';
 import { MemberTokens } from '../identity/member-tokens.js';
 import { TokensModule } from './tokens.module.js';
 import { TokensService } from './tokens.service.js';
@@ -276,6 +278,40 @@ describe('POST /v1/tokens/revoke', () => {
       status: 400,
       code: 'request-invalid',
     });
+  });
+});
+
+describe('tokens and links that a person makes at a console', () => {
+  it('leave a line each, for they let that person act as the member; those of a site’s key leave none', async () => {
+    const user = await test.app
+      .get(UsersService, { strict: false })
+      .ensure('owner@acme.example', 'correct horse battery');
+    await test.database.query('INSERT INTO tenant_staff (tenant_id, user_id, role) VALUES ($1, $2, $3)', [
+      acme.tenantId,
+      user.id,
+      'owner',
+    ]);
+    const { cookie: value } = await test.app.get(SessionsService, { strict: false }).start(user.id, 'password');
+    const headers = {
+      cookie: `wirebot_admin=${value}`,
+      origin: 'http://localhost:80',
+      'wirebot-tenant': acme.tenantId,
+    };
+    const ask = (url: string, payload: object) => test.app.inject({ method: 'POST', url, headers, payload });
+    const lines = () =>
+      test.database.query<{ actor: string; action: string; resource_id: string }>(
+        `SELECT actor, action, resource_id FROM audit_entries WHERE action IN ('token.issue', 'sign-in-link.create') ORDER BY seq`,
+      );
+    await issue({ member: 'wp-1', surface: 'web' });
+    expect(await lines()).toEqual([]);
+    expect((await ask('/v1/tokens', { member: 'wp-1', surface: 'web' })).statusCode).toBe(201);
+    expect((await ask('/v1/members/wp-1/sign-in-links', {})).statusCode).toBe(201);
+    expect((await ask('/v1/tokens', { member: 'nobody', surface: 'web' })).statusCode).toBe(404);
+    const [actor, resource_id] = [`user:${user.id}`, mia.memberId];
+    expect(await lines()).toEqual([
+      { actor, action: 'token.issue', resource_id },
+      { actor, action: 'sign-in-link.create', resource_id },
+    ]);
   });
 });
 

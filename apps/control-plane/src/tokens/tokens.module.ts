@@ -4,6 +4,7 @@ import { WorkspaceAccessModule } from '../workspaces/workspace-access.module.js'
 import { JwksController } from './jwks.controller.js';
 import { MembersReader } from './members.reader.js';
 import { RevocationsRepository } from './revocations.repository.js';
+import { PersonalIssues } from './personal-issues.js';
 import { RevocationsService } from './revocations.service.js';
 import { SignInController } from './sign-in.controller.js';
 import { SignInService } from './sign-in.service.js';
@@ -25,6 +26,7 @@ import { TokensService } from './tokens.service.js';
   imports: [TrustModule, WorkspaceAccessModule],
   controllers: [TokensController, JwksController, SignInController, SigningKeysController],
   providers: [
+    PersonalIssues,
     MembersReader,
     RevocationsRepository,
     RevocationsService,
