@@ -44,5 +44,5 @@ it('starts with what it has of its own, and finds what an earlier run has writte
   expect(JSON.parse(printed)).toMatchObject({ seq: 1, action: 'audit.export', actor: 'system:command' });
   const { code, printed: verified } = await run('verify', '--platform');
   expect(code).toBe(0);
-  expect(verified).toMatch(/^intact  platform: 1 lines  1:[0-9a-f]{64}$/m);
+  expect(verified).toMatch(/^intact  platform: 1 line  1:[0-9a-f]{64}$/m);
 });

@@ -120,5 +120,5 @@ function textOf(report: ChainReport, name: string): string {
   const before = unchained > 0 ? `, ${unchained} from before the chain` : '';
   const label = name === chain ? chain : `${name} (${chain})`;
   if (fault) return `BROKEN  ${label} at line ${fault.seq}: ${fault.detail} Genuine up to ${seq}.\n`;
-  return `intact  ${label}: ${seq} lines${before}${hash === null ? '' : `  ${seq}:${hash}`}\n`;
+  return `intact  ${label}: ${seq} ${String(seq) === '1' ? 'line' : 'lines'}${before}${hash === null ? '' : `  ${seq}:${hash}`}\n`;
 }

@@ -88,12 +88,12 @@ export class SecretsCommand {
 
   async #rewrap(say: Say): Promise<void> {
     const count = await this.master.rewrap();
-    say(`${count} data key(s) wrapped anew.`);
+    say(`Data keys wrapped anew: ${count}.`);
     const current = await this.masterKeys.currentId();
     const others = (await this.master.wrappedBy()).filter((entry) => entry.masterId !== current);
     for (const { masterId, dataKeys } of others)
       say(
-        `${dataKeys} data key(s) are still under ${masterId}: a process wraps with that one. Start it anew, then --rewrap-only.`,
+        `Data keys still under ${masterId}: ${dataKeys}. A process wraps with that one. Start it anew, then --rewrap-only.`,
       );
     if (others.length === 0)
       say('No data key needs an older master key any more. Keep older ones as long as backups from before now.');
@@ -112,12 +112,12 @@ export class SecretsCommand {
       const id = await this.dataKeys.renew(owner);
       await this.#record('data-key.rotate', id, { tenantId: owner });
     }
-    say(`${owners.length} new data key(s).`);
+    say(`New data keys: ${owners.length}.`);
     const { resealed, unreadable } = await this.dataKeys.reseal();
     say(`${resealed} value(s) encrypted again.`);
     if (unreadable > 0) say(`${unreadable} value(s) cannot be opened and stay as they are: they were damaged.`);
     const deleted = await this.dataKeys.deleteUnused();
-    say(`${deleted} retired data key(s) deleted; the others follow two days after they were retired.`);
+    say(`Retired data keys deleted: ${deleted}; the others follow two days after they were retired.`);
   }
 
   async #tenantId(named: string): Promise<string> {
