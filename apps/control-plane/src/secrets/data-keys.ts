@@ -8,6 +8,11 @@ import { SealedUnreadable } from './secrets.errors.js';
 
 /** Unwrapped keys in memory: this many, each for this long (milliseconds), or longer while the master key is out of reach. */
 const CACHE = { max: 5_000, ttl: 10 * 60_000 };
+/**
+ * Whoever waits for a key gets it, also when it is rotated or crowded out meanwhile: a key that is read is good, and without
+ * this the cache would fail its waiters.
+ */
+const PATIENT = { ignoreFetchAbort: true } as const;
 /** How long a process may go on sealing under a key that another one has retired, in milliseconds. */
 export const CURRENT_KEY_TTL = 30_000;
 const PLATFORM = '';
@@ -24,12 +29,14 @@ const contextOf = (id: string): string => `data-key/${id}`;
 export class DataKeys {
   readonly #keys = new LRUCache<string, KeyObject>({
     ...CACHE,
+    ...PATIENT,
     fetchMethod: (id, known) => this.#reload(id, known),
   });
   readonly #current = new LRUCache<string, string>({
     max: CACHE.max,
     ttl: CURRENT_KEY_TTL,
-    fetchMethod: (tenant) => this.#find(tenant || null),
+    ...PATIENT,
+    fetchMethod: async (tenant) => (await this.#find(tenant || null)) ?? this.#create(tenant || null),
   });
 
   constructor(
@@ -41,7 +48,7 @@ export class DataKeys {
 
   /** What is sealed now is sealed under this one; made when the tenant (`null`: the platform) has none. */
   async current(tenantId: string | null): Promise<DataKey> {
-    const id = (await this.#current.fetch(tenantId ?? PLATFORM)) ?? (await this.#create(tenantId));
+    const id = await this.#current.forceFetch(tenantId ?? PLATFORM);
     return { id, key: await this.get(id) };
   }
 
@@ -71,15 +78,13 @@ export class DataKeys {
   /** Wrapped before the lock is taken: a Vault that is slow holds up nobody else. */
   async #create(tenantId: string | null): Promise<string> {
     const fresh = await this.#wrapped();
-    const id = await this.database.system(async (tx) => {
+    return this.database.system(async (tx) => {
       await lockTenant(tx, tenantId);
       const other = await currentIn(tx, tenantId);
       if (other) return other;
       await tx.dataKey.create({ data: { ...fresh, tenantId, createdAt: this.clock.now() }, select: { id: true } });
       return fresh.id;
     });
-    this.#current.set(tenantId ?? PLATFORM, id);
-    return id;
   }
 
   async #wrapped(): Promise<{ id: string; wrapped: Uint8Array<ArrayBuffer>; masterId: string }> {

@@ -62,6 +62,17 @@ describe('the vault', () => {
     expect(rows).toHaveLength(2);
   });
 
+  it('seals for everybody who asks while the first key of a tenant is made, and while it is rotated', async () => {
+    const one = another();
+    const seals = Array.from({ length: 60 }, async (_, at) => {
+      for (let turn = 0; turn < at % 12; turn += 1) await database.query('SELECT 1');
+      if (at === 30) await one.dataKeys.rotate('ten_rush');
+      return one.vault.seal('ten_rush', SECRET, 'c');
+    });
+    for (const { sealed } of await Promise.all(seals))
+      expect((await one.vault.open(sealed, 'c')).toString()).toBe(SECRET);
+  });
+
   it('refuses every value of which one bit was changed, wherever it is', async () => {
     const { sealed } = await holder.vault.seal('ten_a', 'short', 'secret/1');
     for (let at = 0; at < sealed.length; at += 1)
