@@ -151,7 +151,8 @@ describe.each(drivers)('secrets, on the %s driver', (driver) => {
     expect(hunt.findings).toEqual([]);
   });
 
-  it.skipIf(driver !== 'docker')('are not in what the engine tells of containers and images', async () => {
+  const onDocker = driver === 'docker' ? it : undefined;
+  onDocker?.('are not in what the engine tells of containers and images', async () => {
     const docker = new Docker({ socketPath: parts.docker! });
     for (const id of gatewayIds) {
       const filters = JSON.stringify({ label: [`wirebot.gateway=${id}`] });

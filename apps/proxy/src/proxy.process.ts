@@ -32,8 +32,12 @@ import type { Logger } from './proxy.log.js';
 import { ProxyMetrics } from './proxy.metrics.js';
 import { SignalCounts } from './signal-counts.js';
 
+/** After a start the route feed gets this long before the control plane counts as away. */
+const FEED_PATIENCE_MS = 3_000;
+
 /** The whole proxy: edge, broker and what they share. Everything is wired here. */
 export class ProxyProcess {
+  readonly #startedAt = performance.now();
   readonly #table = new RouteTable();
   readonly #metrics = new ProxyMetrics();
   readonly #pools = new UpstreamPools();
@@ -82,6 +86,7 @@ export class ProxyProcess {
       signals: this.#signals,
       metrics: this.#metrics,
       log,
+      away: () => !this.#feed.connected && performance.now() - this.#startedAt > FEED_PATIENCE_MS,
       directory: config.usageDir,
       journalBytes: config.usageJournalBytes,
     });

@@ -8,6 +8,7 @@ import { LIMITS, TIMES } from '../proxy.limits.js';
 import type { ProxyMetrics } from '../proxy.metrics.js';
 import type { SignalCounts } from '../signal-counts.js';
 import { CallMeter } from './call-meter.js';
+import { OutageAllowance } from './quota/outage-allowance.js';
 import { QuotaDesk } from './quota/quota-desk.js';
 import { QUOTA_TIMES, QuotaLedger } from './quota/quota-ledger.js';
 import type { UsageClient } from './usage/usage.client.js';
@@ -20,6 +21,8 @@ export interface BrokerUsageParts {
   readonly signals: SignalCounts;
   readonly metrics: ProxyMetrics;
   readonly log: Logger;
+  /** The control plane has not been heard of for a while. */
+  readonly away: () => boolean;
   /** This proxy's own folder for what it has to report; no other process may use it. */
   readonly directory: string;
   /** Most bytes of it. */
@@ -46,7 +49,7 @@ export class BrokerUsage {
 
   /** Opens the journal, ends what a former process left open, and begins to report. */
   async open(): Promise<void> {
-    const { directory, journalBytes, client, log, signals, table, metrics } = this.parts;
+    const { directory, journalBytes, client, log, signals, table, metrics, away } = this.parts;
     await mkdir(directory, { recursive: true, mode: 0o700 });
     const identity = { broker: await brokerId(directory), boot: randomBytes(9).toString('base64url') };
     const limits = {
@@ -58,10 +61,11 @@ export class BrokerUsage {
     const journal = await UsageJournal.open(directory, limits, log, () => this.#shipper?.notify());
     const desk = new QuotaDesk(client, identity, log);
     const ids = new SortableIds(new SystemClock());
-    const ledger = new QuotaLedger({ desk, newLeaseId: () => ids.next('quotaLease'), log });
+    const ledger = new QuotaLedger({ desk, newLeaseId: () => ids.next('quotaLease'), log, away });
     const refusedPath = join(directory, 'refused.jsonl');
     this.#shipper = new UsageShipper({ journal, client, signals, log, refusedPath });
-    this.#meter = new CallMeter({ table, ledger, journal, signals, metrics, ids });
+    const outage = new OutageAllowance();
+    this.#meter = new CallMeter({ table, ledger, outage, away, journal, signals, metrics, ids });
     [this.#journal, this.#ledger] = [journal, ledger];
     metrics.watchUsage({
       journalBytes: () => journal.bytes,

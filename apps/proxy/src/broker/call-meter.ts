@@ -12,6 +12,7 @@ import { type CallEnd, type CallFacts, endRecord, openRecord } from './call-reco
 import type { BrokerProblem } from './provider-api.js';
 import type { KeyHolder } from './provider-keys.js';
 import type { QuotaRefused, Reservation } from './quota/quota-account.js';
+import type { OutageAllowance } from './quota/outage-allowance.js';
 import { isRefused, type QuotaLedger } from './quota/quota-ledger.js';
 import { refusalHeaders } from './quota/refusal-headers.js';
 import { JournalUnavailable, type UsageJournal } from './usage/usage-journal.js';
@@ -19,6 +20,9 @@ import { JournalUnavailable, type UsageJournal } from './usage/usage-journal.js'
 export interface MeterParts {
   readonly table: RouteTable;
   readonly ledger: QuotaLedger;
+  readonly outage: OutageAllowance;
+  /** The control plane has not been heard of for a while. */
+  readonly away: () => boolean;
   readonly journal: UsageJournal;
   readonly signals: SignalCounts;
   readonly metrics: ProxyMetrics;
@@ -76,13 +80,16 @@ export class CallMeter {
     return relevant.every((limit) => limit === null) ? undefined : [...tokens, ...cost].join('/');
   }
 
-  #reserve(
+  async #reserve(
     { agent, holder }: Wanted,
     { reserve }: CallEstimate,
     limits: string,
-  ): Reservation | QuotaRefused | Promise<Reservation | QuotaRefused> {
+  ): Promise<Reservation | QuotaRefused> {
     const amount = holder === 'platform' ? reserve : { tokens: reserve.tokens, micros: 0 };
-    return this.parts.ledger.reserve(agent, amount, limits);
+    const result = await this.parts.ledger.reserve(agent, amount, limits);
+    // Only when it is away: one that is merely slow may have promised the same tokens to somebody else.
+    if (!isRefused(result) || result.why !== 'unavailable' || !this.parts.away()) return result;
+    return this.parts.outage.take(agent, this.parts.table.tenant(agent.tenantId)?.limits, amount) ?? result;
   }
 
   async #write(

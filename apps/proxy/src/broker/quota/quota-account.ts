@@ -11,7 +11,8 @@ export interface QuotaRefused {
 
 /** What one call has set aside. */
 export interface Reservation {
-  readonly leaseId: string;
+  /** Null: on credit, while the control plane was away. */
+  readonly leaseId: string | null;
   /** With the real counts, once. */
   settle(real: QuotaAmount): void;
 }
