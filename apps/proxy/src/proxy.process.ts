@@ -1,4 +1,4 @@
-import type { MemberClaims } from '#libs/contracts';
+import { type MemberClaims, ROUTE_HEARTBEAT_SECONDS } from '#libs/contracts';
 import { RouteFeedClient, type RouteLog, RouteStore, RouteTable } from '#libs/routing';
 import { readFile } from 'node:fs/promises';
 import type { Server } from 'node:http';
@@ -34,6 +34,8 @@ import { SignalCounts } from './signal-counts.js';
 
 /** After a start the route feed gets this long before the control plane counts as away. */
 const FEED_PATIENCE_MS = 3_000;
+/** A feed that is silent for this long has missed a heartbeat. */
+const FEED_SILENCE_MS = 1.5 * ROUTE_HEARTBEAT_SECONDS * 1_000;
 
 /** The whole proxy: edge, broker and what they share. Everything is wired here. */
 export class ProxyProcess {
@@ -86,11 +88,17 @@ export class ProxyProcess {
       signals: this.#signals,
       metrics: this.#metrics,
       log,
-      away: () => !this.#feed.connected && performance.now() - this.#startedAt > FEED_PATIENCE_MS,
+      away: () => this.#controlPlaneIsAway(),
       directory: config.usageDir,
       journalBytes: config.usageJournalBytes,
     });
     this.#broker = new BrokerListeners(new BrokerRequests({ ...parts, config, keys, usage: this.#usage }), log);
+  }
+
+  /** Broken off, or hanging: then nobody waits for it any longer. */
+  #controlPlaneIsAway(): boolean {
+    if (this.#feed.connected) return this.#feed.silence > FEED_SILENCE_MS;
+    return performance.now() - this.#startedAt > FEED_PATIENCE_MS;
   }
 
   /** Where the broker listens now. */

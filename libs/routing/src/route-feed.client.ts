@@ -35,6 +35,7 @@ export class RouteFeedClient {
   readonly #log: RouteLog;
   readonly #limits: { silence: number; backoffBase: number; backoffCap: number };
   #connected = false;
+  #heardAt = Number.NEGATIVE_INFINITY;
 
   constructor(private readonly options: RouteFeedOptions) {
     this.#log = options.log ?? silentLog;
@@ -44,6 +45,11 @@ export class RouteFeedClient {
   /** True while a connection delivers frames. */
   get connected(): boolean {
     return this.#connected;
+  }
+
+  /** Milliseconds since the last frame; infinite before the first. */
+  get silence(): number {
+    return performance.now() - this.#heardAt;
   }
 
   /** Resolves when the signal aborts, and never rejects: a fault is logged and tried again. */
@@ -106,6 +112,7 @@ export class RouteFeedClient {
       });
     }
     this.#connected = true;
+    this.#heardAt = performance.now();
     if (outcome === 'applied') this.options.onChange?.();
     return frame.type;
   }

@@ -1,5 +1,5 @@
 import { type AgentRoute, TASK_HEADER } from '#libs/contracts';
-import type { Ids } from '#libs/kernel';
+import { delay, type Ids } from '#libs/kernel';
 import type { RouteTable } from '#libs/routing';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { bodyLength } from '../http/request-check.js';
@@ -42,6 +42,9 @@ export interface MeterRefusal {
   readonly headers: Record<string, string>;
 }
 
+/** A call waits this long for a control plane that does not answer and is not known to be away, looking again this often. */
+const QUOTA_PATIENCE_MS = 10_000;
+const QUOTA_AGAIN_MS = 250;
 const TASK = /^[\w-]{1,64}$/;
 
 /** Before a call: quota is set aside and the call is written down. After it: what it took. */
@@ -86,10 +89,14 @@ export class CallMeter {
     limits: string,
   ): Promise<Reservation | QuotaRefused> {
     const amount = holder === 'platform' ? reserve : { tokens: reserve.tokens, micros: 0 };
-    const result = await this.parts.ledger.reserve(agent, amount, limits);
-    // Only when it is away: one that is merely slow may have promised the same tokens to somebody else.
-    if (!isRefused(result) || result.why !== 'unavailable' || !this.parts.away()) return result;
-    return this.parts.outage.take(agent, this.parts.table.tenant(agent.tenantId)?.limits, amount) ?? result;
+    for (const end = performance.now() + QUOTA_PATIENCE_MS; ; await delay(QUOTA_AGAIN_MS)) {
+      const result = await this.parts.ledger.reserve(agent, amount, limits);
+      if (!isRefused(result) || result.why !== 'unavailable') return result;
+      // Only when it is away: one that is merely slow may have promised the same tokens to somebody else.
+      if (this.parts.away())
+        return this.parts.outage.take(agent, this.parts.table.tenant(agent.tenantId)?.limits, amount) ?? result;
+      if (performance.now() >= end) return result;
+    }
   }
 
   async #write(
