@@ -61,7 +61,7 @@ export class BrokerUsage {
     const journal = await UsageJournal.open(directory, limits, log, () => this.#shipper?.notify());
     const desk = new QuotaDesk(client, identity, log);
     const ids = new SortableIds(new SystemClock());
-    const ledger = new QuotaLedger({ desk, newLeaseId: () => ids.next('quotaLease'), log, away });
+    const ledger = new QuotaLedger({ desk, newLeaseId: () => ids.next('quotaLease'), log });
     const refusedPath = join(directory, 'refused.jsonl');
     this.#shipper = new UsageShipper({ journal, client, signals, log, refusedPath });
     const outage = new OutageAllowance();

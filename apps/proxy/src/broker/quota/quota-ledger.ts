@@ -33,8 +33,6 @@ export interface LedgerParts {
   readonly desk: QuotaDesk;
   readonly newLeaseId: () => string;
   readonly log: Logger;
-  /** The control plane is known to be away: nobody waits for an answer of it. */
-  readonly away?: () => boolean;
   /** The wall clock decides the day. */
   readonly today?: () => string;
   /** Milliseconds of a clock that never steps. */
@@ -85,7 +83,6 @@ export class QuotaLedger {
     }
     const refused = account.refusalOf(amount, now) ?? this.#tenantRefusal(agent.tenantId, amount, limits, now);
     if (refused) return refused;
-    if (this.parts.away?.()) return { why: 'unavailable', limitedBy: null };
     return new Promise((resolve) => {
       account.waiters.push({ amount, answer: resolve });
       if (!account.asking) this.#ask(key, account);
