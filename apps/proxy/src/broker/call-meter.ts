@@ -64,7 +64,7 @@ export class CallMeter {
     if (res.destroyed) return undefined;
     const body = head?.complete ? head.bytes : undefined;
     const estimate = estimateCall(body, body?.length ?? length, wanted.agent.model.name);
-    const reservation = limits === undefined ? undefined : await this.#reserve(wanted, estimate, limits);
+    const reservation = limits === undefined ? undefined : await this.#reserve(wanted, estimate, limits, res);
     if (reservation && isRefused(reservation)) return this.#refused(wanted.agent, reservation);
     if (res.destroyed) {
       reservation?.settle({ tokens: 0, micros: 0 });
@@ -87,6 +87,7 @@ export class CallMeter {
     { agent, holder }: Wanted,
     { reserve }: CallEstimate,
     limits: string,
+    res: ServerResponse,
   ): Promise<Reservation | QuotaRefused> {
     const amount = holder === 'platform' ? reserve : { tokens: reserve.tokens, micros: 0 };
     for (const end = performance.now() + QUOTA_PATIENCE_MS; ; await delay(QUOTA_AGAIN_MS)) {
@@ -95,7 +96,7 @@ export class CallMeter {
       // Only when it is away: one that is merely slow may have promised the same tokens to somebody else.
       if (this.parts.away())
         return this.parts.outage.take(agent, this.parts.table.tenant(agent.tenantId)?.limits, amount) ?? result;
-      if (performance.now() >= end) return result;
+      if (res.destroyed || performance.now() >= end) return result;
     }
   }
 
