@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { ConfigInvalid } from './errors.js';
 import { type MailConfig, readMailConfig } from './mail-config.js';
 import { type MasterKeyConfig, readMasterKeyConfig } from './master-key-config.js';
+import { type ProvisioningConfig, readProvisioningConfig } from './provisioning-config.js';
 import { type Environment, EnvironmentReader, readSecretFile } from './reader.js';
 import { readTrustedProxies } from './trusted-proxies.js';
 
@@ -45,6 +46,7 @@ export class ControlPlaneConfig {
   readonly brokerPort: number;
   readonly model: { readonly provider: 'anthropic' | 'openai' | 'offline'; readonly name: string };
   readonly nodeName: string;
+  readonly provisioning: ProvisioningConfig;
   readonly roles: readonly Role[];
   readonly logLevel: (typeof LOG_LEVELS)[number];
   readonly leaseSeconds = LEASE_SECONDS;
@@ -95,6 +97,7 @@ export class ControlPlaneConfig {
       'expected up to 100 letters, digits, dots, dashes or underscores',
       `${hostname()}-${randomBytes(4).toString('hex')}`,
     );
+    this.provisioning = readProvisioningConfig(env);
     this.roles = Object.freeze(env.listOf('WIREBOT_ROLES', ROLES, ROLES));
     this.logLevel = env.oneOf('WIREBOT_LOG_LEVEL', LOG_LEVELS, 'info');
     this.operationDeadlineSeconds = env.integer('WIREBOT_OPERATION_DEADLINE_SECONDS', { min: 1, max: 86_400 }, 300);

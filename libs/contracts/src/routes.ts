@@ -8,8 +8,11 @@ export interface AgentRoute {
   readonly workspaceId: string;
   readonly memberId: string;
   readonly gatewayId: string;
-  /** `held`: the agent exists but cannot answer now (moving, starting): 503 with Retry-After. */
-  readonly state: 'live' | 'held';
+  /**
+   * `held`: the agent exists but cannot answer now (moving, starting): 503 with Retry-After. `asleep`: its gateway sleeps
+   * because nobody needed it; `POST /internal/wake` (WakeRequest) wakes it, and the route becomes `live`.
+   */
+  readonly state: 'live' | 'held' | 'asleep';
   readonly target: { readonly host: string; readonly port: number };
   readonly trustModeMax: TrustMode;
   /** Lower-case hex SHA-256 of the agent's broker credential; the broker compares, and never holds the credential itself. */
@@ -72,6 +75,8 @@ export type RouteFrame =
       readonly agents: readonly AgentRoute[];
       readonly revocations: readonly Revocation[];
       readonly providerKeys: readonly SealedProviderKey[];
+      /** Addresses of this installation's hosts that their gateways reach the model broker at. A proxy listens at those of its own machine. */
+      readonly brokerAddresses?: readonly string[];
     }
   | {
       readonly type: 'delta';
@@ -82,6 +87,7 @@ export type RouteFrame =
       readonly jwks?: { readonly keys: readonly Record<string, unknown>[] };
       readonly revocations?: readonly Revocation[];
       readonly providerKeys?: { readonly upsert: readonly SealedProviderKey[]; readonly remove: readonly string[] };
+      readonly brokerAddresses?: readonly string[];
     }
   | { readonly type: 'heartbeat'; readonly version: number; readonly at: string };
 
@@ -96,4 +102,13 @@ export interface SignInResult {
   readonly expiresAt: string;
   readonly agentId: string;
   readonly memberName: string;
+}
+
+/**
+ * `POST /internal/wake` WakeRequest (proxy credential) -> 202 `{accepted: true}`, as soon as the wish is stored; also when the
+ * gateway is awake already. One call a gateway is enough, however many wait: proxies coalesce. What follows is told by the
+ * route feed. 404 `agent-not-found`.
+ */
+export interface WakeRequest {
+  readonly agentId: string;
 }

@@ -9,12 +9,17 @@ import { Database, type Tx } from './database.js';
 
 /** Tables that are not a tenant's, and why. Everything else carries tenant_id under row-level security. */
 const SHARED_TABLES: Readonly<Record<string, string>> = {
+  host_credentials: 'keys to machines of the installation',
   hosts: 'machines of the installation',
   idempotency_keys: 'keyed by caller; read before the tenant is known, by wirebot_system only',
   identity_providers: 'sign-in of the installation',
   installation: 'one row about the installation',
+  inventory_findings: 'what was found on machines of the installation',
+  leaderships: 'which process does what for all',
   outbox_cursors: 'places of readers that serve every tenant',
   passkeys: 'of a user, who may work for several tenants',
+  rollout_targets: 'an image brought to gateways of the installation',
+  rollouts: 'an image brought to gateways of the installation',
   sign_in_attempts: 'of somebody who is not signed in yet',
   signing_keys: 'keys of the installation',
   tier_templates: 'ready-made tiers that every tenant may copy',
@@ -35,6 +40,7 @@ const APP_GRANTS: Readonly<Record<string, readonly string[]>> = {
   api_keys: CHANGE,
   audit_entries: APPEND,
   audit_heads: CHANGE,
+  backups: CHANGE,
   gateways: READ, // and to change some columns: see below
   hosts: READ,
   installation: READ,
@@ -78,6 +84,9 @@ const CHANGED_COLUMNS: Readonly<Record<string, readonly string[]>> = {
 const CHECKED_VALUES: Readonly<Record<string, string>> = {
   'workspace_roles.role': `'member'`,
 };
+
+/** What a row that is nobody's must say besides. */
+const NOBODYS: Readonly<Record<string, Readonly<Record<string, string>>>> = { gateways: { pool: `'warm'` } };
 
 /** What the role that sees every tenant may not do. */
 const SYSTEM_LACKS: Readonly<Record<string, readonly string[]>> = {
@@ -131,10 +140,13 @@ function literal({ table, column, type }: Column, owner: string): string {
 /** Inserts a row with nothing but what must be there. */
 function insertOf(table: string, owner: string | null): string {
   const needed = columnsOf(table).filter((column) => column.required && column.column !== ownerOf(table));
-  const names = [ownerOf(table), ...needed.map(({ column }) => column)].map((name) => `"${name}"`);
+  const nobodys = owner === null ? (NOBODYS[table] ?? {}) : {};
+  const columnNames = [ownerOf(table), ...needed.map(({ column }) => column), ...Object.keys(nobodys)];
+  const names = columnNames.map((name) => `"${name}"`);
   const values = [
     owner === null ? 'NULL' : `'${owner}'`,
     ...needed.map((column) => literal(column, owner ?? 'nobody')),
+    ...Object.values(nobodys),
   ];
   return `INSERT INTO "${table}" (${names.join(', ')}) VALUES (${values.join(', ')})`;
 }

@@ -31,6 +31,10 @@ export const ID_PREFIXES = {
   webhook: 'whk',
   delivery: 'dlv',
   memberExport: 'exp',
+  backup: 'bak',
+  backupKey: 'bkey',
+  rollout: 'rol',
+  finding: 'fnd',
 } as const;
 export type IdKind = keyof typeof ID_PREFIXES;
 

@@ -36,17 +36,17 @@ function texts(fields: Fields, names: readonly string[], what: string): void {
 function checkAgent(value: unknown): void {
   expect(isFields(value), 'an agent is not an object');
   texts(value, ['agentId', 'tenantId', 'workspaceId', 'memberId', 'gatewayId'], 'agent');
-  expect(value['state'] === 'live' || value['state'] === 'held', 'agent.state is unknown');
+  expect(['live', 'held', 'asleep'].includes(value['state'] as string), 'agent.state is unknown');
   const target = value['target'];
   expect(isFields(target) && typeof target['host'] === 'string', 'agent.target is not an address');
-  // A held agent may have no address yet; a live one without a usable port would only fail later, per request.
+  // A held or sleeping agent may have no address yet; a live one without a usable port would only fail later, per request.
   const lowest = value['state'] === 'live' ? 1 : 0;
   const port = target['port'];
   expect(
     Number.isInteger(port) && (port as number) >= lowest && (port as number) <= 65_535,
     'agent.target.port is not a port',
   );
-  expect(value['state'] === 'held' || isText(target['host']), 'agent.target.host is empty');
+  expect(value['state'] !== 'live' || isText(target['host']), 'agent.target.host is empty');
   expect(typeof value['credentialSha256'] === 'string', 'agent.credentialSha256 is not a text');
   const model = value['model'];
   expect(

@@ -13,6 +13,23 @@ export interface TierResources {
   readonly cpus: number;
   readonly memoryMb: number;
   readonly pids: number;
+  /** Of one agent's folder, in MiB; null: no limit. */
+  readonly diskMb: number | null;
+}
+
+/**
+ * When a gateway on which nothing happens is put to sleep: frozen in memory after `suspendAfterSeconds`, ended after
+ * `stopAfterSeconds` of the same idleness. Null: never. A shared gateway follows the most wakeful of its agents' tiers.
+ */
+export interface TierIdlePolicy {
+  readonly suspendAfterSeconds: number | null;
+  readonly stopAfterSeconds: number | null;
+}
+
+/** How often an agent's folder is backed up by itself (null: never), and how long such a backup is kept. */
+export interface TierBackupPolicy {
+  readonly everyHours: number | null;
+  readonly keepDays: number;
 }
 
 export interface TierPrice {
@@ -38,13 +55,17 @@ export interface TierDefinition {
   /** Of the whole gateway: a shared one is sized for all its agents. */
   readonly resources: TierResources;
   readonly modules: readonly string[];
-  /** Null: never suspended. */
-  readonly idlePolicy: { readonly suspendAfterSeconds: number | null };
+  readonly idlePolicy: TierIdlePolicy;
+  readonly backups: TierBackupPolicy;
   readonly prices: readonly TierPrice[];
 }
 
-const SHARED: TierResources = { cpus: 2, memoryMb: 1024, pids: 256 };
-const DEDICATED: TierResources = { cpus: 1, memoryMb: 512, pids: 256 };
+const SHARED: TierResources = { cpus: 2, memoryMb: 1024, pids: 256, diskMb: 512 };
+const DEDICATED: TierResources = { cpus: 1, memoryMb: 512, pids: 256, diskMb: 5120 };
+
+const NEVER: TierIdlePolicy = { suspendAfterSeconds: null, stopAfterSeconds: null };
+/** A gateway of one's own costs memory all day: half an hour after the last word it is frozen, half a day later ended. */
+const WHEN_QUIET: TierIdlePolicy = { suspendAfterSeconds: 1_800, stopAfterSeconds: 43_200 };
 
 type DailyBudget = Pick<TierLimits, 'tokensPerDay' | 'costPerDayUsd' | 'agents'>;
 
@@ -80,7 +101,8 @@ const tier = ({ key, name, rank, ceiling, channels, invited }: Row): TierDefinit
     limits: { ...MODE_LIMITS[ceiling], ...BUDGETS[rank] },
     resources: placement === 'shared' ? SHARED : DEDICATED,
     modules: [],
-    idlePolicy: { suspendAfterSeconds: null },
+    idlePolicy: placement === 'shared' ? NEVER : WHEN_QUIET,
+    backups: { everyHours: ceiling === 0 ? null : 24, keepDays: placement === 'shared' ? 7 : 30 },
     prices: [],
   };
 };

@@ -10,7 +10,8 @@ import { type TierView, toTierView } from '../tiers/tiers.service.js';
 
 export interface GatewayView {
   readonly id: string;
-  readonly tenantId: string;
+  /** Null: made ahead, nobody's yet. */
+  readonly tenantId: string | null;
   readonly host: string;
   readonly kind: string;
   readonly runtime: string;

@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { Database } from '#libs/database';
-import { GatewayDriver } from '#libs/drivers/core';
 import { Clock, deadline } from '#libs/kernel';
 import { AuditLog } from '../audit/audit-log.js';
 import { Waker } from '../provisioning/waker.js';
+import { HostDrivers } from './host-drivers.js';
 import { GatewayNotFound, GatewayNotRunning } from './gateways.errors.js';
 
 /** Longest time that the host may take for a log, in milliseconds. */
@@ -14,7 +14,7 @@ const LOG_TIMEOUT = 10_000;
 export class GatewaysService {
   constructor(
     private readonly database: Database,
-    private readonly driver: GatewayDriver,
+    private readonly drivers: HostDrivers,
     private readonly audit: AuditLog,
     private readonly waker: Waker,
     private readonly clock: Clock,
@@ -35,8 +35,11 @@ export class GatewaysService {
 
   /** The last `lines` lines of its output, oldest first. */
   async logs(id: string, lines: number): Promise<string[]> {
-    const gateway = await this.database.system((tx) => tx.gateway.findUnique({ where: { id }, select: { id: true } }));
+    const gateway = await this.database.system((tx) =>
+      tx.gateway.findUnique({ where: { id }, select: { hostId: true } }),
+    );
     if (!gateway) throw new GatewayNotFound();
-    return this.driver.logs(id, lines, deadline(LOG_TIMEOUT));
+    const limit = deadline(LOG_TIMEOUT);
+    return (await this.drivers.of(gateway.hostId, limit)).logs(id, lines, limit);
   }
 }

@@ -8,8 +8,10 @@ import { RoutePublisher } from '../routing/route-publisher.js';
 import { GatewayCredentials } from '../secrets/gateway-credentials.js';
 import { conditionsOf } from './conditions.js';
 import { type Outcome, again, waitFor } from './outcome.js';
+import { SLEEPING } from './phases.js';
 import { PlacementService } from './placement.service.js';
 import { type AgentRecord, ResourcesRepository } from './resources.repository.js';
+import { StepObserver } from './steps.js';
 import { Waker } from './waker.js';
 
 const WAIT_MS = 2_000;
@@ -36,7 +38,13 @@ export class AgentMover {
     private readonly runtime: GatewayRuntime,
     private readonly credentials: GatewayCredentials,
     private readonly waker: Waker,
+    private readonly steps: StepObserver,
   ) {}
+
+  /** It belongs on a gateway of another kind, or is to leave the one where it is. */
+  wants(agent: AgentRecord): boolean {
+    return agent.gateway!.kind !== agent.desiredKind || (agent.leaveGatewayId ?? '') === agent.gatewayId;
+  }
 
   async begin(agent: AgentRecord, lease: Lease): Promise<Outcome> {
     const target = await this.resources.asAgent(lease, async (tx) => {
@@ -54,11 +62,11 @@ export class AgentMover {
     const source = agent.gateway!;
     const target = agent.targetGateway!;
     if (agent.phase !== 'moving') return this.#enter(agent, lease);
-    if (agent.desiredState !== 'active' || target.kind !== agent.desiredKind)
-      return this.#abandon(agent, lease, target);
+    const unwanted = target.kind !== agent.desiredKind || target.desiredState === 'deleted' || !this.wants(agent);
+    if (agent.desiredState !== 'active' || unwanted) return this.#abandon(agent, lease, target);
     if (target.phase === 'failed') return this.#targetFailed(agent, lease, source, target);
     if (target.phase !== 'ready') return this.#awaitTarget(agent, lease, target);
-    if (source.desiredState === 'stopped') return this.#startSource(lease, source);
+    if (source.desiredState === 'stopped' || SLEEPING.includes(source.phase)) return this.#startSource(lease, source);
     if (agent.attachedTo) return this.#detach(agent, lease, source);
     if (source.phase !== 'ready' || source.observedConfig < (agent.attachedGeneration ?? 0n)) {
       await this.waker.wake('gateway', source.id);
@@ -71,9 +79,11 @@ export class AgentMover {
   async release(agent: AgentRecord, lease: Lease, signal: AbortSignal): Promise<Outcome> {
     const previous = await this.resources.findGateway(agent.previousGatewayId!);
     if (previous && previous.kind === 'shared' && previous.desiredState !== 'deleted') {
+      if (SLEEPING.includes(previous.phase)) return this.#startSource(lease, previous);
       if (previous.phase !== 'ready') return waitFor(WAIT_MS);
       await this.resources.asAgent(lease, (tx) => this.operations.progress(tx, agent.id, 'release'));
       await this.runtime.removeAgent(this.#endpoint(previous), agent.id, signal);
+      this.steps.reached('agent', agent.phase, 'released');
     }
     await this.resources.asAgent(lease, async (tx) => {
       if (previous?.kind === 'dedicated') await this.resources.wantGateway(tx, previous.id, 'deleted');
@@ -100,8 +110,8 @@ export class AgentMover {
   }
 
   /** Only a running gateway can hand over a folder. */
-  async #startSource(lease: Lease, source: Home): Promise<Outcome> {
-    await this.resources.asAgent(lease, (tx) => this.resources.wantGateway(tx, source.id, 'running'));
+  async #startSource(lease: Lease, source: { readonly id: string }): Promise<Outcome> {
+    await this.resources.asAgent(lease, (tx) => this.resources.wantAwake(tx, source));
     await this.waker.wake('gateway', source.id);
     return waitFor(WAIT_MS);
   }
@@ -122,6 +132,7 @@ export class AgentMover {
     await this.resources.asAgent(lease, (tx) => this.operations.progress(tx, agent.id, 'transfer'));
     const limit = deadline(TRANSFER_LIMIT_MS, signal);
     await this.runtime.copyAgent(this.#endpoint(source), this.#endpoint(target), agent.id, limit);
+    this.steps.reached('agent', agent.phase, 'copied');
     await this.resources.asAgent(lease, async (tx) => {
       const attachedGeneration = await this.resources.bumpConfig(tx, target.id);
       const data = {
@@ -130,6 +141,8 @@ export class AgentMover {
         previousGatewayId: source.id,
         attachedTo: target.id,
         attachedGeneration,
+        leaveGatewayId: null,
+        wantedHostId: null,
       };
       await this.resources.changeAgent(tx, agent, { phase: 'attaching', data });
       await this.operations.progress(tx, agent.id, 'attach');

@@ -4,10 +4,11 @@ import { backoff, Clock } from '#libs/kernel';
 import { OperationsRepository } from '../operations/operations.repository.js';
 import { RoutePublisher } from '../routing/route-publisher.js';
 import { AgentMover } from './agent-mover.js';
+import { AgentRestore } from './agent-restore.js';
 import { AgentRetirement } from './agent-retirement.js';
 import { conditionsOf } from './conditions.js';
 import { type Outcome, again, settled, waitFor } from './outcome.js';
-import { AGENT_PHASES, type AgentPhase, isOverdue, mayMove } from './phases.js';
+import { AGENT_PHASES, type AgentPhase, isOverdue, mayMove, SLEEPING } from './phases.js';
 import { PlacementService } from './placement.service.js';
 import { LeaseLost, toFailure } from './provisioning.errors.js';
 import { type AgentRecord, ResourcesRepository } from './resources.repository.js';
@@ -26,6 +27,7 @@ export class AgentReconciler {
     private readonly routes: RoutePublisher,
     private readonly mover: AgentMover,
     private readonly retirement: AgentRetirement,
+    private readonly restore: AgentRestore,
     private readonly waker: Waker,
     private readonly clock: Clock,
   ) {}
@@ -76,12 +78,21 @@ export class AgentReconciler {
     if (agent.desiredState !== 'active') return this.retirement.continue(agent, lease, signal);
     if (agent.previousGatewayId && agent.phase === 'ready') return this.mover.release(agent, lease, signal);
     if (!agent.gateway || agent.gateway.desiredState === 'deleted') return this.#place(agent, lease);
-    if (agent.gateway.kind !== agent.desiredKind) return this.mover.begin(agent, lease);
+    if (this.mover.wants(agent)) return this.mover.begin(agent, lease);
+    if (this.#restsWith(agent.gateway, agent)) return settled;
     if (agent.gateway.phase !== 'ready') return this.#awaitGateway(agent, lease);
+    if (agent.restoreBackupId) return this.restore.continue(agent, lease, signal);
     const changed = agent.phase === 'ready' && agent.observedGeneration < agent.generation;
     if (changed || agent.attachedTo !== agent.gatewayId) return this.#attach(agent, lease);
     if (agent.gateway.observedConfig < (agent.attachedGeneration ?? 0n)) return this.#awaitConfig(agent, lease);
     return this.#publish(agent, lease);
+  }
+
+  /** Its gateway sleeps and there is nothing to tell it: both stay as they are until somebody needs them. */
+  #restsWith(gateway: NonNullable<AgentRecord['gateway']>, agent: AgentRecord): boolean {
+    const asleep = SLEEPING.includes(gateway.phase) && gateway.desiredState === 'running';
+    const done = agent.phase === 'ready' && agent.observedGeneration >= agent.generation && !agent.restoreBackupId;
+    return asleep && done && agent.attachedTo === gateway.id;
   }
 
   /** Everything that is reserved is reserved in one transaction with the agent's row: a crash leaves both or neither. */
@@ -110,10 +121,10 @@ export class AgentReconciler {
     if (gateway.phase === 'failed') return this.#gatewayFailed(agent, lease, ready?.reason, ready?.message);
     await this.resources.asAgent(lease, async (tx) => {
       if (agent.phase !== 'waiting') await this.resources.changeAgent(tx, agent, { phase: 'waiting' });
-      if (gateway.desiredState === 'stopped') await this.resources.wantGateway(tx, gateway.id, 'running');
+      await this.resources.wantAwake(tx, gateway);
       await this.operations.progress(tx, agent.id, 'start-gateway', ready?.status === false ? ready.message : null);
     });
-    if (gateway.desiredState === 'stopped' || gateway.phase === 'pending') await this.waker.wake('gateway', gateway.id);
+    if (['pending', ...SLEEPING].includes(gateway.phase)) await this.waker.wake('gateway', gateway.id);
     return waitFor(WAIT_MS);
   }
 

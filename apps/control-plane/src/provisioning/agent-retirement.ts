@@ -9,7 +9,9 @@ import { GatewayCredentials } from '../secrets/gateway-credentials.js';
 import { eraseFromWorkspaces } from '../workspaces/workspace-erasure.js';
 import { AgentMover } from './agent-mover.js';
 import { type Outcome, again, settled, waitFor } from './outcome.js';
+import { SLEEPING } from './phases.js';
 import { type AgentRecord, ResourcesRepository } from './resources.repository.js';
+import { StepObserver } from './steps.js';
 import { Waker } from './waker.js';
 
 const WAIT_MS = 2_000;
@@ -25,6 +27,7 @@ export class AgentRetirement {
     private readonly runtime: GatewayRuntime,
     private readonly credentials: GatewayCredentials,
     private readonly waker: Waker,
+    private readonly steps: StepObserver,
     private readonly clock: Clock,
   ) {}
 
@@ -33,7 +36,7 @@ export class AgentRetirement {
     if (agent.attachedTo || (agent.phase !== 'detaching' && agent.phase !== 'erasing' && agent.phase !== 'inactive')) {
       return this.#withdraw(agent, lease);
     }
-    if (!this.#isClosed(agent)) return waitFor(WAIT_MS);
+    if (!this.#isClosed(agent)) return this.#awaitClosed(agent, lease);
     if (agent.previousGatewayId) return this.mover.release(agent, lease, signal);
     return erasing ? this.#erase(agent, lease, signal) : this.#rest(agent, lease);
   }
@@ -60,6 +63,12 @@ export class AgentRetirement {
     return gateway.observedConfig >= (agent.attachedGeneration ?? 0n);
   }
 
+  /** A sleeping gateway is woken to let go of the agent; one that runs says when it has. */
+  async #awaitClosed(agent: AgentRecord, lease: Lease): Promise<Outcome> {
+    if (agent.gateway && SLEEPING.includes(agent.gateway.phase)) return this.#awaitGateway(agent.gateway, lease);
+    return waitFor(WAIT_MS);
+  }
+
   async #rest(agent: AgentRecord, lease: Lease): Promise<Outcome> {
     const own = agent.gateway?.kind === 'dedicated' ? agent.gateway : undefined;
     await this.resources.asAgent(lease, async (tx) => {
@@ -82,10 +91,11 @@ export class AgentRetirement {
     }
     const gateway = agent.gateway;
     if (gateway?.kind === 'shared') {
-      if (gateway.phase !== 'ready') return waitFor(WAIT_MS);
+      if (gateway.phase !== 'ready') return this.#awaitGateway(gateway, lease);
       const address = gateway.address as unknown as GatewayAddress;
       const endpoint = { ...address, credential: this.credentials.control(gateway.id) };
       await this.runtime.removeAgent(endpoint, agent.id, signal);
+      this.steps.reached('agent', agent.phase, 'removed');
     }
     await this.resources.asAgent(lease, async (tx) => {
       await this.operations.progress(tx, agent.id, 'erase');
@@ -99,6 +109,13 @@ export class AgentRetirement {
     });
     if (gateway?.kind === 'dedicated') await this.waker.wake('gateway', gateway.id);
     return settled;
+  }
+
+  /** Only a gateway that runs can delete a folder. */
+  async #awaitGateway(gateway: { readonly id: string; readonly phase: string }, lease: Lease): Promise<Outcome> {
+    await this.resources.asAgent(lease, (tx) => this.resources.wantAwake(tx, gateway));
+    await this.waker.wake('gateway', gateway.id);
+    return waitFor(WAIT_MS);
   }
 
   /** What remains of the person is a line without a name; the tenant's external id becomes free again. */

@@ -38,7 +38,7 @@ export class ConfigCompiler {
         include: { member: true, tenant: true },
         orderBy: { id: 'asc' },
       });
-      const tiers = await tx.tier.findMany({ where: { tenantId: gateway.tenantId } });
+      const tiers = gateway.tenantId ? await tx.tier.findMany({ where: { tenantId: gateway.tenantId } }) : [];
       const keys = await tx.signingKey.findMany({
         where: { OR: [{ removeAfter: null }, { removeAfter: { gt: new Date() } }] },
         select: { publicJwk: true },
@@ -92,6 +92,13 @@ export class ConfigCompiler {
         tier: tier && { ...tier, limits: tier.limits as unknown as Partial<TierLimits> },
       }),
       model: { ...this.config.model, maxOutputTokens: MAX_OUTPUT_TOKENS },
+      diskBytes: diskBytesOf(tier),
     };
   }
+}
+
+/** Of one agent's folder; a tier of before says nothing, and that is no limit. */
+function diskBytesOf(tier: TierRow | undefined): number | null {
+  const { diskMb } = (tier?.resources ?? {}) as { diskMb?: number | null };
+  return typeof diskMb === 'number' ? diskMb * 1024 * 1024 : null;
 }

@@ -3,16 +3,17 @@ import type { GatewayStatus } from '#libs/contracts';
 import {
   DriverError,
   type GatewayAddress,
-  GatewayDriver,
+  type GatewayDriver,
   type GatewaySpec,
   type GatewayState,
 } from '#libs/drivers/core';
 import { Clock, delay } from '#libs/kernel';
 import { type GatewayEndpoint, GatewayRuntime } from '#libs/runtimes/core';
 import type { TierResources } from '#libs/trust';
-import { HostsService } from '../fleet/hosts.service.js';
+import { ControlPlaneConfig } from '#libs/config';
+import { HostDrivers } from '../fleet/host-drivers.js';
 import { GatewayCredentials } from '../secrets/gateway-credentials.js';
-import { ConfigCompiler } from './config-compiler.js';
+import { type CompiledConfig, ConfigCompiler } from './config-compiler.js';
 import { toFailure } from './provisioning.errors.js';
 import type { GatewayRecord } from './resources.repository.js';
 
@@ -23,39 +24,34 @@ const STOP_GRACE_SECONDS = 25;
 const PROBE_EVERY_MS = 20;
 const PROBE_FOR_MS = 2_000;
 
+/** What of a row names the gateway and where it is. */
+export type GatewayPlace = Pick<GatewayRecord, 'id' | 'hostId'>;
+
 /** One gateway on its host: what the reconciler does with the driver, the runtime and the compiled configuration together. */
 @Injectable()
 export class GatewayHost {
   constructor(
-    private readonly driver: GatewayDriver,
+    private readonly drivers: HostDrivers,
     private readonly runtime: GatewayRuntime,
     private readonly compiler: ConfigCompiler,
-    private readonly hosts: HostsService,
+    private readonly config: ControlPlaneConfig,
     private readonly credentials: GatewayCredentials,
     private readonly clock: Clock,
   ) {}
 
-  async inspect(id: string, signal: AbortSignal): Promise<GatewayState> {
-    await this.hosts.facts(signal);
-    return this.driver.inspect(id, signal);
+  /** For what only one part does with the host. */
+  driver(gateway: Pick<GatewayRecord, 'hostId'>, signal: AbortSignal): Promise<GatewayDriver> {
+    return this.drivers.of(gateway.hostId, signal);
+  }
+
+  async inspect(gateway: GatewayPlace, signal: AbortSignal): Promise<GatewayState> {
+    return (await this.driver(gateway, signal)).inspect(gateway.id, signal);
   }
 
   /** Resolves once a process of exactly this row has been started; it need not answer yet. */
-  async start(gateway: GatewayRecord, signal: AbortSignal): Promise<void> {
-    const resources = gateway.resources as unknown as TierResources;
-    const spec: GatewaySpec = {
-      id: gateway.id,
-      kind: gateway.kind as GatewaySpec['kind'],
-      runtime: gateway.runtime,
-      generation: Number(gateway.generation),
-      image: gateway.image,
-      port: gateway.port!,
-      controlPort: gateway.port! + 1,
-      resources: { cpus: resources.cpus, memoryBytes: resources.memoryMb * 1024 * 1024, pids: resources.pids },
-      environment: {},
-      secrets: await this.compiler.secrets(gateway.id),
-    };
-    await this.driver.ensure(spec, signal);
+  async start(gateway: GatewayRecord, signal: AbortSignal, secrets?: Readonly<Record<string, string>>): Promise<void> {
+    const spec = specOf(gateway, secrets ?? (await this.compiler.secrets(gateway.id)));
+    await (await this.driver(gateway, signal)).ensure(spec, signal);
   }
 
   /** Its status, or undefined when it has not answered for a while. Throws when it answers that something is wrong. */
@@ -63,7 +59,7 @@ export class GatewayHost {
     const end = this.clock.now().getTime() + PROBE_FOR_MS;
     for (;;) {
       try {
-        return await this.runtime.status(this.#endpoint(id, address), signal);
+        return await this.runtime.status(this.endpoint(id, address), signal);
       } catch (error) {
         if (!toFailure(error).retryable || signal.aborted) throw error;
         if (this.clock.now().getTime() > end) return undefined;
@@ -73,34 +69,55 @@ export class GatewayHost {
   }
 
   /** Delivers secrets and configuration as the rows say now; resolves with the generation that the gateway applied. */
-  async configure(id: string, address: GatewayAddress, fence: bigint, signal: AbortSignal): Promise<bigint> {
-    const { config, secrets } = await this.compiler.compile(id, fence, await this.hosts.brokerUrl(signal));
-    await this.driver.writeSecrets(id, secrets, signal);
-    const applied = await this.runtime.apply(this.#endpoint(id, address), config, DETACH_DRAIN_MS, signal);
+  async configure(gateway: GatewayPlace, address: GatewayAddress, fence: bigint, signal: AbortSignal): Promise<bigint> {
+    const { config, secrets } = await this.compile(gateway, fence, signal);
+    await (await this.driver(gateway, signal)).writeSecrets(gateway.id, secrets, signal);
+    const applied = await this.runtime.apply(this.endpoint(gateway.id, address), config, DETACH_DRAIN_MS, signal);
     return BigInt(applied.generation);
   }
 
-  async stop(id: string, signal: AbortSignal): Promise<void> {
-    await this.driver.stop(id, STOP_GRACE_SECONDS, signal);
+  async compile(gateway: GatewayPlace, fence: bigint, signal: AbortSignal): Promise<CompiledConfig> {
+    const { hostAddressForGateways } = await this.drivers.facts(gateway.hostId, signal);
+    return this.compiler.compile(gateway.id, fence, `http://${hostAddressForGateways}:${this.config.brokerPort}`);
+  }
+
+  async stop(gateway: GatewayPlace, signal: AbortSignal): Promise<void> {
+    await (await this.driver(gateway, signal)).stop(gateway.id, STOP_GRACE_SECONDS, signal);
   }
 
   /** The process goes, its state stays. */
-  async remove(id: string, signal: AbortSignal): Promise<void> {
-    await this.driver.remove(id, signal);
+  async remove(gateway: GatewayPlace, signal: AbortSignal): Promise<void> {
+    await (await this.driver(gateway, signal)).remove(gateway.id, signal);
   }
 
-  /** The process goes, and its state with it. */
-  async erase(id: string, signal: AbortSignal): Promise<void> {
-    await this.driver.remove(id, signal);
-    await this.driver.destroyState(id, signal);
+  /** Deletes the state of a gateway whose process is gone, with every copy that was kept of it. */
+  async destroy(gateway: GatewayPlace, signal: AbortSignal): Promise<void> {
+    await (await this.driver(gateway, signal)).destroyState(gateway.id, signal);
   }
 
   /** After an outage of the engine the host is prepared again: what was there may be gone. */
-  noteFailure(error: unknown): void {
-    if (error instanceof DriverError && error.code === 'engine-unreachable') this.hosts.forget();
+  noteFailure(gateway: GatewayPlace, error: unknown): void {
+    if (error instanceof DriverError && error.code === 'engine-unreachable') this.drivers.forget(gateway.hostId);
   }
 
-  #endpoint(id: string, address: GatewayAddress): GatewayEndpoint {
+  endpoint(id: string, address: GatewayAddress): GatewayEndpoint {
     return { ...address, credential: this.credentials.control(id) };
   }
+}
+
+/** What runs when the row is true. */
+export function specOf(gateway: GatewayRecord, secrets: Readonly<Record<string, string>>): GatewaySpec {
+  const { cpus, memoryMb, pids } = gateway.resources as unknown as TierResources;
+  return {
+    id: gateway.id,
+    kind: gateway.kind as GatewaySpec['kind'],
+    runtime: gateway.runtime,
+    generation: Number(gateway.generation),
+    image: gateway.image,
+    port: gateway.port!,
+    controlPort: gateway.port! + 1,
+    resources: { cpus, memoryBytes: memoryMb * 1024 * 1024, pids },
+    environment: {},
+    secrets,
+  };
 }

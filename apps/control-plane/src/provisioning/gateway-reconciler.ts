@@ -5,17 +5,19 @@ import { DriverError, type GatewayAddress, type GatewayState } from '#libs/drive
 import { backoff, Clock, deadline } from '#libs/kernel';
 import { conditionsOf } from './conditions.js';
 import { GatewayHost } from './gateway-host.js';
+import { GatewaySleep } from './gateway-sleep.js';
+import { GatewayUpgrade } from './gateway-upgrade.js';
 import { type Outcome, again, settled, waitFor } from './outcome.js';
-import { GATEWAY_PHASES, type GatewayPhase, isOverdue } from './phases.js';
+import { GATEWAY_PHASES, type GatewayPhase, isOverdue, SLEEPING, UPGRADING } from './phases.js';
 import { PlacementService } from './placement.service.js';
 import { type Failure, LeaseLost, toFailure } from './provisioning.errors.js';
 import { type GatewayChanges, type GatewayRecord, ResourcesRepository } from './resources.repository.js';
+import { StepObserver } from './steps.js';
 import { Waker } from './waker.js';
+import { WarmGateways } from './warm-gateways.js';
 
 /** A driver or runtime call is given up after this long, in milliseconds. */
 const CALL_LIMIT = 45_000;
-/** A ready gateway is looked at this often even when nobody says anything: events of the engine can get lost. */
-const RECHECK_MS = 15_000;
 /** A gateway that ended this often without a steady time in between is started again only after a pause. */
 const PROMPT_RESTARTS = 3;
 
@@ -25,7 +27,11 @@ const TOWARDS_STARTING: Partial<Record<GatewayPhase, GatewayPhase>> = {
   failed: 'creating',
   draining: 'creating',
   suspended: 'creating',
+  lost: 'creating',
   creating: 'starting',
+  suspending: 'starting',
+  paused: 'starting',
+  warm: 'starting',
 };
 
 /**
@@ -38,8 +44,12 @@ export class GatewayReconciler {
     private readonly resources: ResourcesRepository,
     private readonly host: GatewayHost,
     private readonly placement: PlacementService,
+    private readonly sleep: GatewaySleep,
+    private readonly warm: WarmGateways,
+    private readonly upgrade: GatewayUpgrade,
     private readonly config: ControlPlaneConfig,
     private readonly waker: Waker,
+    private readonly steps: StepObserver,
     private readonly clock: Clock,
   ) {}
 
@@ -70,7 +80,7 @@ export class GatewayReconciler {
 
   /** No phase lasts longer than the table allows: agents that wait are told why, and the work is taken up again. */
   async #overdue(gateway: GatewayRecord, lease: Lease): Promise<Outcome> {
-    const seconds = GATEWAY_PHASES[gateway.phase as GatewayPhase].timeoutSeconds;
+    const { timeoutSeconds: seconds, onTimeout = 'failed' } = GATEWAY_PHASES[gateway.phase as GatewayPhase];
     const bad = conditionsOf(gateway.conditions).find((condition) => condition.type === 'Ready' && !condition.status);
     const text = `The gateway was ${gateway.phase} for more than ${seconds} s. It is tried again by itself.`;
     const condition = {
@@ -79,17 +89,43 @@ export class GatewayReconciler {
       reason: bad?.reason ?? 'phase-timeout',
       message: bad?.message ?? text,
     };
-    await this.#settle(gateway, lease, { phase: 'failed', condition, data: { failures: { increment: 1 } } });
-    return waitFor(backoff(gateway.failures, 1_000, 60_000));
+    await this.#settle(gateway, lease, { phase: onTimeout, condition, data: { failures: { increment: 1 } } });
+    return onTimeout === 'failed' ? waitFor(backoff(gateway.failures, 1_000, 60_000)) : again;
   }
 
   async #step(gateway: GatewayRecord, lease: Lease, signal: AbortSignal): Promise<Outcome> {
     if (gateway.phase === 'deleted') return settled;
     if (gateway.desiredState === 'deleted') return this.#delete(gateway, lease, signal);
     if (gateway.desiredState === 'stopped') return this.#stop(gateway, lease, signal);
-    const state = await this.host.inspect(gateway.id, signal);
-    const running = state.status === 'running' && state.generation === Number(gateway.generation);
+    if (UPGRADING.includes(gateway.phase) || (gateway.phase === 'ready' && gateway.targetImage)) {
+      const outcome = await this.upgrade.continue(gateway, lease, signal);
+      if (outcome) return outcome;
+    }
+    if (SLEEPING.includes(gateway.phase)) {
+      const outcome = await this.sleep.continue(gateway, lease, signal);
+      if (outcome) return outcome;
+    }
+    const state = await this.host.inspect(gateway, signal);
+    if (gateway.pool || gateway.phase === 'warm') {
+      const outcome = await this.warm.continue(gateway, state, lease, signal);
+      if (outcome) return outcome;
+    }
+    const current = state.status !== 'absent' && state.generation === Number(gateway.generation);
+    if (current && state.status === 'paused') return this.#thaw(gateway, lease, signal);
+    const running = current && state.status === 'running';
     return running ? this.#serve(gateway, state.address, lease, signal) : this.#create(gateway, state, lease, signal);
+  }
+
+  /** Frozen though it should run: somebody woke it, or a pass died after freezing it. */
+  async #thaw(gateway: GatewayRecord, lease: Lease, signal: AbortSignal): Promise<Outcome> {
+    const entry = TOWARDS_STARTING[gateway.phase as GatewayPhase];
+    if (entry) {
+      await this.#save(gateway, lease, { phase: entry });
+      return again;
+    }
+    await (await this.host.driver(gateway, signal)).resume(gateway.id, signal);
+    this.steps.reached('gateway', gateway.phase, 'thawed');
+    return again;
   }
 
   /** Not running as wanted: (re)create it. The phase is written first, so that a crash is seen as unfinished work. */
@@ -105,6 +141,7 @@ export class GatewayReconciler {
       return again;
     }
     await this.host.start(gateway, signal);
+    this.steps.reached('gateway', gateway.phase, 'ensured');
     await this.#save(gateway, lease, { phase: 'starting' });
     return again;
   }
@@ -119,14 +156,20 @@ export class GatewayReconciler {
     const status = await this.host.probe(gateway.id, address, signal);
     if (!status) return this.#notYet(gateway, lease);
     const applied = status.state !== 'unconfigured' && status.generation >= Number(gateway.configGeneration);
-    if (!applied) gateway.observedConfig = await this.host.configure(gateway.id, address, lease.fence, signal);
+    if (!applied) await this.#configure(gateway, address, lease, signal);
     if (!applied || gateway.phase !== 'ready' || gateway.observedConfig < gateway.configGeneration) {
       await this.#ready(gateway, address, lease, applied ? BigInt(status.generation) : undefined);
       return again;
     }
-    const steady = this.clock.now().getTime() - gateway.phaseSince.getTime() >= RECHECK_MS;
+    const { recheckMs } = this.config.provisioning;
+    const steady = this.clock.now().getTime() - gateway.phaseSince.getTime() >= recheckMs;
     if (steady && gateway.failures > 0) await this.#save(gateway, lease, { data: { failures: 0 } });
-    return waitFor(RECHECK_MS);
+    return (await this.sleep.consider(gateway, status, lease, signal)) ?? waitFor(recheckMs);
+  }
+
+  async #configure(gateway: GatewayRecord, address: GatewayAddress, lease: Lease, signal: AbortSignal): Promise<void> {
+    gateway.observedConfig = await this.host.configure(gateway, address, lease.fence, signal);
+    this.steps.reached('gateway', gateway.phase, 'configured');
   }
 
   async #ready(gateway: GatewayRecord, address: GatewayAddress, lease: Lease, known?: bigint): Promise<void> {
@@ -154,7 +197,8 @@ export class GatewayReconciler {
     }
     if (age < this.config.gatewayStartSeconds * 1000) return waitFor(0);
     // It runs and never answers: a fresh one is the only cure; its state directory stays.
-    await this.host.remove(gateway.id, deadline(CALL_LIMIT));
+    await this.host.remove(gateway, deadline(CALL_LIMIT));
+    this.steps.reached('gateway', gateway.phase, 'removed');
     const message = `The gateway did not answer within ${this.config.gatewayStartSeconds} s of its start. Its log says why; it is started again.`;
     return this.#backOff(gateway, lease, { code: 'gateway-start-timeout', message, retryable: true });
   }
@@ -165,7 +209,8 @@ export class GatewayReconciler {
       await this.#save(gateway, lease, { phase: gateway.phase === 'pending' ? 'suspended' : 'draining' });
       return again;
     }
-    await this.host.stop(gateway.id, signal);
+    await this.host.stop(gateway, signal);
+    this.steps.reached('gateway', gateway.phase, 'stopped');
     const condition = {
       type: 'Ready',
       status: false,
@@ -181,7 +226,10 @@ export class GatewayReconciler {
       await this.#save(gateway, lease, { phase: 'deleting' });
       return again;
     }
-    await this.host.erase(gateway.id, signal);
+    await this.host.remove(gateway, signal);
+    this.steps.reached('gateway', gateway.phase, 'removed');
+    await this.host.destroy(gateway, signal);
+    this.steps.reached('gateway', gateway.phase, 'destroyed');
     await this.#settle(gateway, lease, { phase: 'deleted', data: { port: null, address: Prisma.DbNull, failures: 0 } });
     return settled;
   }
@@ -190,7 +238,7 @@ export class GatewayReconciler {
     const failure = toFailure(error);
     // The gateway has heard from a later holder of this lease: nothing of this pass may be written any more.
     if (failure.code === 'stale-fence') throw new LeaseLost(gateway.id);
-    this.host.noteFailure(error);
+    this.host.noteFailure(gateway, error);
     if (error instanceof DriverError && error.code === 'port-in-use') {
       await this.resources.asGateway(lease, async (tx) => {
         const port = await this.placement.anotherPort(tx, gateway.hostId, gateway.port ?? 0);

@@ -1,7 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { ControlPlaneConfig } from '#libs/config';
 import { Database } from '#libs/database';
-import { GatewayDriver } from '#libs/drivers/core';
 import { Clock } from '#libs/kernel';
 import { Log } from '../log.js';
 import { OperationsRepository } from '../operations/operations.repository.js';
@@ -10,24 +9,20 @@ import { MemberExportRunner } from '../members/export/member-export-runner.js';
 import { TenantErasure } from '../tenants/tenant-erasure.service.js';
 import { conditionsOf } from './conditions.js';
 
-/** Orphans are looked for this often; a crash can leave one, nothing else can. */
-const INVENTORY_EVERY_MS = 30_000;
 /** Events are kept this long for consoles and streams that come back. */
 const OUTBOX_DAYS = 7;
 /** That a mail was sent or failed can be looked up this long; its text is gone as soon as it is sent. */
 const MAIL_DAYS = 30;
 
-/** What has to happen regularly whoever asks: deadlines of operations, orphans on the host, old rows. */
+/** What has to happen regularly whoever asks: deadlines of operations, old rows. */
 @Injectable()
 export class Housekeeping {
-  #inventoryAt = 0;
   #purgeAt = 0;
 
   constructor(
     private readonly config: ControlPlaneConfig,
     private readonly database: Database,
     private readonly operations: OperationsRepository,
-    private readonly driver: GatewayDriver,
     private readonly outbox: Outbox,
     private readonly exports: MemberExportRunner,
     private readonly erasure: TenantErasure,
@@ -47,10 +42,6 @@ export class Housekeeping {
   async run(signal: AbortSignal): Promise<void> {
     await this.#failOverdue();
     const now = this.clock.now().getTime();
-    if (now - this.#inventoryAt > INVENTORY_EVERY_MS) {
-      this.#inventoryAt = now;
-      await this.#collectOrphans(signal);
-    }
     if (now - this.#purgeAt > 3_600_000) {
       this.#purgeAt = now;
       await this.#purge();
@@ -84,23 +75,6 @@ export class Housekeeping {
     }
     const message = `Not finished within ${this.config.operationDeadlineSeconds} s. It is still tried in the background.`;
     return { code: 'deadline-exceeded', message };
-  }
-
-  /** Removes what runs under our label without a row that wants it. The row is reserved first, so this is never new work. */
-  async #collectOrphans(signal: AbortSignal): Promise<void> {
-    const inventory = await this.driver.list(signal);
-    if (inventory.length === 0) return;
-    const ids = inventory.map((entry) => entry.id);
-    const rows = await this.database.raw.gateway.findMany({
-      where: { id: { in: ids } },
-      select: { id: true, phase: true },
-    });
-    const wanted = new Set(rows.filter((row) => row.phase !== 'deleted').map((row) => row.id));
-    for (const entry of inventory) {
-      if (wanted.has(entry.id)) continue;
-      this.logger.warn({ gateway: entry.id }, 'orphan removed: no row wants it');
-      await this.driver.remove(entry.id, signal);
-    }
   }
 
   async #purge(): Promise<void> {

@@ -3,12 +3,29 @@
  * both. `null` is a phase that may last for ever.
  */
 export type GatewayPhase =
-  'pending' | 'creating' | 'starting' | 'ready' | 'draining' | 'suspended' | 'failed' | 'deleting' | 'deleted';
+  | 'pending'
+  | 'creating'
+  | 'starting'
+  | 'ready'
+  | 'warm'
+  | 'suspending'
+  | 'paused'
+  | 'draining'
+  | 'suspended'
+  | 'rehearsing'
+  | 'replacing'
+  | 'verifying'
+  | 'rolling-back'
+  | 'lost'
+  | 'failed'
+  | 'deleting'
+  | 'deleted';
 
 export type AgentPhase =
   | 'pending'
   | 'placing'
   | 'waiting'
+  | 'restoring'
   | 'attaching'
   | 'ready'
   | 'moving'
@@ -20,32 +37,80 @@ export type AgentPhase =
 
 export interface PhaseRule<P extends string> {
   /** Who moves it on. */
-  readonly owner: 'gateway-reconciler' | 'agent-reconciler' | 'nobody';
+  readonly owner: 'gateway-reconciler' | 'agent-reconciler' | 'host-watch' | 'nobody';
   readonly timeoutSeconds: number | null;
+  /** Where it goes when it lasted longer; `failed` unless said otherwise. */
+  readonly onTimeout?: P;
   readonly next: readonly P[];
 }
 
+const RECONCILER = 'gateway-reconciler';
+
 export const GATEWAY_PHASES: Readonly<Record<GatewayPhase, PhaseRule<GatewayPhase>>> = {
-  pending: { owner: 'gateway-reconciler', timeoutSeconds: 60, next: ['creating', 'failed', 'suspended', 'deleting'] },
-  creating: { owner: 'gateway-reconciler', timeoutSeconds: 120, next: ['starting', 'failed', 'draining', 'deleting'] },
+  pending: { owner: RECONCILER, timeoutSeconds: 60, next: ['creating', 'failed', 'suspended', 'deleting', 'lost'] },
+  creating: { owner: RECONCILER, timeoutSeconds: 120, next: ['starting', 'failed', 'draining', 'deleting', 'lost'] },
   starting: {
-    owner: 'gateway-reconciler',
+    owner: RECONCILER,
     timeoutSeconds: 60,
-    next: ['ready', 'creating', 'failed', 'draining', 'deleting'],
+    next: ['ready', 'warm', 'creating', 'failed', 'draining', 'deleting', 'lost'],
   },
   ready: {
-    owner: 'gateway-reconciler',
+    owner: RECONCILER,
     timeoutSeconds: null,
-    next: ['creating', 'starting', 'draining', 'deleting', 'failed'],
+    next: ['creating', 'starting', 'suspending', 'rehearsing', 'draining', 'deleting', 'failed', 'lost'],
   },
-  draining: { owner: 'gateway-reconciler', timeoutSeconds: 60, next: ['suspended', 'failed', 'creating', 'deleting'] },
-  suspended: { owner: 'nobody', timeoutSeconds: null, next: ['creating', 'deleting', 'failed'] },
-  failed: {
-    owner: 'gateway-reconciler',
+  // Made ahead: identity-free, frozen or idle, until somebody needs one.
+  warm: { owner: RECONCILER, timeoutSeconds: null, next: ['starting', 'creating', 'deleting', 'failed', 'lost'] },
+  // Agreed with the gateway that nothing new is taken; frozen next, unless work came in between.
+  suspending: {
+    owner: RECONCILER,
+    timeoutSeconds: 30,
+    onTimeout: 'starting',
+    next: ['paused', 'ready', 'starting', 'creating', 'draining', 'deleting', 'failed', 'lost'],
+  },
+  paused: {
+    owner: RECONCILER,
+    timeoutSeconds: null,
+    next: ['starting', 'creating', 'draining', 'deleting', 'failed', 'lost'],
+  },
+  draining: {
+    owner: RECONCILER,
+    timeoutSeconds: 60,
+    next: ['suspended', 'starting', 'creating', 'failed', 'deleting', 'lost'],
+  },
+  suspended: { owner: RECONCILER, timeoutSeconds: null, next: ['creating', 'deleting', 'failed', 'lost'] },
+  // An upgrade: tried on a copy, then the process replaced while its routes are held, then looked at before they open.
+  rehearsing: {
+    owner: RECONCILER,
     timeoutSeconds: 300,
-    next: ['creating', 'starting', 'draining', 'suspended', 'deleting'],
+    onTimeout: 'rolling-back',
+    next: ['replacing', 'rolling-back', 'draining', 'deleting', 'lost'],
   },
-  deleting: { owner: 'gateway-reconciler', timeoutSeconds: 120, next: ['deleted', 'failed'] },
+  replacing: {
+    owner: RECONCILER,
+    timeoutSeconds: 180,
+    onTimeout: 'rolling-back',
+    next: ['verifying', 'rolling-back', 'draining', 'deleting', 'lost'],
+  },
+  verifying: {
+    owner: RECONCILER,
+    timeoutSeconds: 120,
+    onTimeout: 'rolling-back',
+    next: ['ready', 'rolling-back', 'draining', 'deleting', 'lost'],
+  },
+  'rolling-back': {
+    owner: RECONCILER,
+    timeoutSeconds: 180,
+    next: ['starting', 'creating', 'ready', 'draining', 'failed', 'deleting', 'lost'],
+  },
+  // Its host is gone. It comes back with the host, or its agents are restored elsewhere.
+  lost: { owner: 'host-watch', timeoutSeconds: null, next: ['creating', 'deleting', 'deleted', 'failed'] },
+  failed: {
+    owner: RECONCILER,
+    timeoutSeconds: 300,
+    next: ['creating', 'starting', 'draining', 'suspended', 'rolling-back', 'deleting', 'lost'],
+  },
+  deleting: { owner: RECONCILER, timeoutSeconds: 120, next: ['deleted', 'failed', 'lost'] },
   deleted: { owner: 'nobody', timeoutSeconds: null, next: [] },
 };
 
@@ -55,33 +120,50 @@ export const AGENT_PHASES: Readonly<Record<AgentPhase, PhaseRule<AgentPhase>>> =
   waiting: {
     owner: 'agent-reconciler',
     timeoutSeconds: 300,
-    next: ['attaching', 'failed', 'placing', 'moving', 'detaching', 'erasing'],
+    next: ['attaching', 'restoring', 'failed', 'placing', 'moving', 'detaching', 'erasing'],
+  },
+  // Its folder is being replaced by a backup; nobody reaches it meanwhile.
+  restoring: {
+    owner: 'agent-reconciler',
+    timeoutSeconds: 900,
+    next: ['attaching', 'waiting', 'placing', 'failed', 'detaching', 'erasing'],
   },
   attaching: {
     owner: 'agent-reconciler',
     timeoutSeconds: 60,
-    next: ['ready', 'waiting', 'failed', 'moving', 'detaching', 'erasing'],
+    next: ['ready', 'waiting', 'restoring', 'placing', 'failed', 'moving', 'detaching', 'erasing'],
   },
   ready: {
     owner: 'agent-reconciler',
     timeoutSeconds: null,
-    next: ['waiting', 'attaching', 'moving', 'detaching', 'failed', 'erasing'],
+    next: ['waiting', 'attaching', 'restoring', 'placing', 'moving', 'detaching', 'failed', 'erasing'],
   },
   moving: {
     owner: 'agent-reconciler',
     timeoutSeconds: 900,
-    next: ['attaching', 'waiting', 'ready', 'failed', 'detaching', 'erasing'],
+    next: ['attaching', 'waiting', 'placing', 'restoring', 'ready', 'failed', 'detaching', 'erasing'],
   },
   detaching: { owner: 'agent-reconciler', timeoutSeconds: 60, next: ['inactive', 'failed', 'waiting', 'erasing'] },
-  inactive: { owner: 'nobody', timeoutSeconds: null, next: ['placing', 'waiting', 'erasing', 'moving'] },
+  inactive: { owner: 'nobody', timeoutSeconds: null, next: ['placing', 'waiting', 'restoring', 'erasing', 'moving'] },
   failed: {
     owner: 'agent-reconciler',
     timeoutSeconds: 300,
-    next: ['placing', 'waiting', 'attaching', 'ready', 'moving', 'detaching', 'erasing'],
+    next: ['placing', 'waiting', 'restoring', 'attaching', 'ready', 'moving', 'detaching', 'erasing'],
   },
   erasing: { owner: 'agent-reconciler', timeoutSeconds: 300, next: ['deleted', 'failed'] },
   deleted: { owner: 'nobody', timeoutSeconds: null, next: [] },
 };
+
+/** Asleep because nobody needed it; a request, a message or a job that is due wakes it. */
+export const SLEEPING: readonly string[] = ['suspending', 'paused', 'draining', 'suspended'] satisfies GatewayPhase[];
+
+/** An upgrade is under way, or is being taken back. */
+export const UPGRADING: readonly string[] = [
+  'rehearsing',
+  'replacing',
+  'verifying',
+  'rolling-back',
+] satisfies GatewayPhase[];
 
 /** Staying is always allowed; anything else must be an edge of the table. */
 export const mayMove = <P extends string>(table: Readonly<Record<P, PhaseRule<P>>>, from: P, to: P): boolean =>

@@ -24,18 +24,19 @@ export class PlacementService {
   async reserve(tx: Tx, agent: AgentRecord): Promise<string> {
     await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtextextended(${`place:${agent.tenantId}`}, 0))`;
     if (agent.desiredKind === 'shared') {
-      const cell = await this.#cellWithRoom(tx, agent.tenantId);
+      const cell = await this.#cellWithRoom(tx, agent);
       if (cell) return cell;
     }
     return this.#create(tx, agent);
   }
 
   /** The fullest cell that still has room: fewer processes for the same agents. */
-  async #cellWithRoom(tx: Tx, tenantId: string): Promise<string | undefined> {
+  async #cellWithRoom(tx: Tx, agent: AgentRecord): Promise<string | undefined> {
     const rows = await tx.$queryRaw<{ id: string }[]>`
       SELECT g.id FROM gateways g
       LEFT JOIN agents a ON a.desired_state <> 'erased' AND (a.gateway_id = g.id OR a.target_gateway_id = g.id)
-      WHERE g.tenant_id = ${tenantId} AND g.kind = 'shared' AND g.desired_state = 'running' AND g.phase <> 'failed'
+      WHERE g.tenant_id = ${agent.tenantId} AND g.kind = 'shared' AND g.desired_state = 'running' AND g.phase NOT IN ('failed', 'lost')
+        AND g.id IS DISTINCT FROM ${agent.gatewayId}
       GROUP BY g.id HAVING count(a.id) < ${this.config.sharedCellSize}
       ORDER BY count(a.id) DESC, g.id LIMIT 1`;
     return rows[0]?.id;

@@ -17,7 +17,19 @@ import { AgentMover } from './agent-mover.js';
 import { AgentReconciler } from './agent-reconciler.js';
 import { AgentRetirement } from './agent-retirement.js';
 import { ConfigCompiler } from './config-compiler.js';
+import { ControlPlaneConfig } from '#libs/config';
+import { FleetWatch } from '../fleet/fleet-watch.js';
+import { HostDrivers } from '../fleet/host-drivers.js';
+import { AgentRestore } from './agent-restore.js';
 import { GatewayHost } from './gateway-host.js';
+import { GatewaySleep } from './gateway-sleep.js';
+import { GatewayUpgrade } from './gateway-upgrade.js';
+import { Inventory } from './inventory/inventory.js';
+import { PhaseMetrics } from './phase-metrics.js';
+import { StepBreaker } from './step-breaker.js';
+import { StepObserver } from './steps.js';
+import { UpkeepModule } from './upkeep/upkeep.module.js';
+import { WarmGateways } from './warm-gateways.js';
 import { GatewayReconciler } from './gateway-reconciler.js';
 import { Housekeeping } from './housekeeping.js';
 import { PlacementService } from './placement.service.js';
@@ -27,20 +39,34 @@ import { WakerModule } from './waker.module.js';
 
 /** Makes rows true: reconcilers, the host they work on, and the routes that come out of it. */
 @Module({
-  imports: [OperationsModule, WakerModule, TenantErasureModule, MemberExportRunnerModule],
+  imports: [OperationsModule, WakerModule, UpkeepModule, TenantErasureModule, MemberExportRunnerModule],
   controllers: [GatewaysController, RouteFeedController],
   providers: [
     gatewayDriverProvider,
     { provide: GatewayRuntime, useClass: WirebotRuntime },
+    {
+      provide: StepObserver,
+      inject: [ControlPlaneConfig],
+      useFactory: ({ provisioning }: ControlPlaneConfig) =>
+        provisioning.drillDir ? new StepBreaker(provisioning.drillDir) : new StepObserver(),
+    },
+    PhaseMetrics,
     ResourcesRepository,
+    HostDrivers,
+    FleetWatch,
     HostsService,
     PlacementService,
     ConfigCompiler,
     GatewayHost,
+    GatewaySleep,
+    WarmGateways,
+    GatewayUpgrade,
     GatewayReconciler,
+    AgentRestore,
     AgentMover,
     AgentRetirement,
     AgentReconciler,
+    Inventory,
     Housekeeping,
     ReconcileLoop,
     RoutePublisher,

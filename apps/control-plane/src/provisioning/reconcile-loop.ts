@@ -10,9 +10,9 @@ import {
   renewLease,
   takeLease,
 } from '#libs/database';
-import { GatewayDriver } from '#libs/drivers/core';
 import { delay } from '#libs/kernel';
 import { type Wake, WakeQueue } from '#libs/queue';
+import { FleetWatch } from '../fleet/fleet-watch.js';
 import { Log } from '../log.js';
 import { AgentReconciler } from './agent-reconciler.js';
 import { GatewayReconciler } from './gateway-reconciler.js';
@@ -52,7 +52,7 @@ export class ReconcileLoop implements OnApplicationBootstrap, BeforeApplicationS
     private readonly agents: AgentReconciler,
     private readonly gateways: GatewayReconciler,
     private readonly housekeeping: Housekeeping,
-    private readonly driver: GatewayDriver,
+    private readonly watch: FleetWatch,
     private readonly waker: Waker,
     private readonly wakes: WakeQueue,
     private readonly logger: Log,
@@ -68,7 +68,7 @@ export class ReconcileLoop implements OnApplicationBootstrap, BeforeApplicationS
       this.wakes.consume(async (wake) => this.#wake(wake), { concurrency: CONCURRENCY }, signal),
       this.#forEver('sweep', SWEEP_MS, () => this.#sweep()),
       this.#forEver('housekeeping', HOUSEKEEPING_MS, () => this.housekeeping.run(signal)),
-      this.#forEver('watch', SWEEP_MS, () => this.#watch(signal)),
+      this.watch.run((id) => this.#enqueue({ table: 'gateways', id }), signal),
     ];
   }
 
@@ -160,11 +160,6 @@ export class ReconcileLoop implements OnApplicationBootstrap, BeforeApplicationS
     for (const table of ['gateways', 'agents'] as const) {
       for (const id of await dueRows(this.database, table, 500)) this.#enqueue({ table, id });
     }
-  }
-
-  /** The engine says when a gateway's process ends: it comes back within a second, not at the next look. */
-  async #watch(signal: AbortSignal): Promise<void> {
-    for await (const id of this.driver.watch(signal)) this.#enqueue({ table: 'gateways', id });
   }
 
   async #forEver(name: string, everyMs: number, work: () => Promise<void>): Promise<void> {

@@ -4,7 +4,12 @@ import { Clock } from '#libs/kernel';
 import { Outbox } from '../outbox/outbox.js';
 import { type Condition, conditionsOf, withCondition } from './conditions.js';
 import { AGENT_PHASES, type AgentPhase, GATEWAY_PHASES, type GatewayPhase, mayMove } from './phases.js';
+import { PhaseMetrics } from './phase-metrics.js';
 import { LeaseLost, PhaseEdgeMissing } from './provisioning.errors.js';
+import { StepObserver } from './steps.js';
+
+/** Whoever wakes a gateway wants to use it: it stays awake at least this long. */
+const AWAKE_SECONDS = 60;
 
 const AGENT_VIEW = {
   member: true,
@@ -24,6 +29,14 @@ export interface ConditionChange {
   readonly message: string;
 }
 
+interface PhaseEdge {
+  readonly kind: 'gateway' | 'agent';
+  readonly from: string;
+  readonly to: string;
+  /** How long the phase that was left had lasted. */
+  readonly milliseconds: number;
+}
+
 type Changes<P, U> = { readonly phase?: P; readonly condition?: ConditionChange; readonly data?: U };
 export type AgentChanges = Changes<AgentPhase, Prisma.AgentUncheckedUpdateInput>;
 export type GatewayChanges = Changes<GatewayPhase, Prisma.GatewayUncheckedUpdateInput>;
@@ -34,10 +47,15 @@ export type GatewayChanges = Changes<GatewayPhase, Prisma.GatewayUncheckedUpdate
  */
 @Injectable()
 export class ResourcesRepository {
+  /** Phases that a transaction changes, until it is through. */
+  readonly #edges = new WeakMap<Tx, PhaseEdge[]>();
+
   constructor(
     private readonly database: Database,
     private readonly clock: Clock,
     private readonly outbox: Outbox,
+    private readonly steps: StepObserver,
+    private readonly phaseTimes: PhaseMetrics,
   ) {}
 
   async findAgent(id: string): Promise<AgentRecord | undefined> {
@@ -49,27 +67,35 @@ export class ResourcesRepository {
   }
 
   /** Runs `work` in a transaction that holds the agent's row, if the lease is still ours; else throws LeaseLost. */
-  async asAgent<T>(lease: Lease, work: (tx: Tx) => Promise<T>): Promise<T> {
-    const result = await this.database.system(async (tx) => {
-      const held = await tx.$queryRaw<
-        object[]
-      >`SELECT 1 FROM agents WHERE id = ${lease.id} AND fence = ${lease.fence} FOR UPDATE`;
-      if (held.length === 0) throw new LeaseLost(lease.id);
-      return work(tx);
+  asAgent<T>(lease: Lease, work: (tx: Tx) => Promise<T>): Promise<T> {
+    return this.#held(lease, work, async (tx) => {
+      const { id, fence } = lease;
+      return (await tx.$queryRaw<object[]>`SELECT 1 FROM agents WHERE id = ${id} AND fence = ${fence} FOR UPDATE`)
+        .length;
     });
-    await this.outbox.announce();
-    return result;
   }
 
-  async asGateway<T>(lease: Lease, work: (tx: Tx) => Promise<T>): Promise<T> {
+  /** The same with the gateway's row. */
+  asGateway<T>(lease: Lease, work: (tx: Tx) => Promise<T>): Promise<T> {
+    return this.#held(lease, work, async (tx) => {
+      const { id, fence } = lease;
+      return (await tx.$queryRaw<object[]>`SELECT 1 FROM gateways WHERE id = ${id} AND fence = ${fence} FOR UPDATE`)
+        .length;
+    });
+  }
+
+  async #held<T>(lease: Lease, work: (tx: Tx) => Promise<T>, hold: (tx: Tx) => Promise<number>): Promise<T> {
+    let edges: PhaseEdge[] = [];
     const result = await this.database.system(async (tx) => {
-      const held = await tx.$queryRaw<
-        object[]
-      >`SELECT 1 FROM gateways WHERE id = ${lease.id} AND fence = ${lease.fence} FOR UPDATE`;
-      if (held.length === 0) throw new LeaseLost(lease.id);
+      if ((await hold(tx)) === 0) throw new LeaseLost(lease.id);
+      this.#edges.set(tx, (edges = []));
       return work(tx);
     });
     await this.outbox.announce();
+    for (const edge of edges) {
+      this.phaseTimes.left(edge.kind, edge.from, edge.to, edge.milliseconds);
+      this.steps.committed(edge.kind, edge.from, edge.to);
+    }
     return result;
   }
 
@@ -80,6 +106,7 @@ export class ResourcesRepository {
     const common = this.#common(agent, changes);
     await tx.agent.update({ where: { id: agent.id }, data: { ...changes.data, ...common }, select: { id: true } });
     if (phase && phase !== agent.phase) {
+      this.#note(tx, 'agent', agent, phase);
       const data = { phase, reason: changes.condition?.reason ?? null };
       await this.outbox.append(tx, {
         tenantId: agent.tenantId,
@@ -99,6 +126,9 @@ export class ResourcesRepository {
     const common = this.#common(gateway, changes);
     await tx.gateway.update({ where: { id: gateway.id }, data: { ...changes.data, ...common }, select: { id: true } });
     if (phase && phase !== gateway.phase) {
+      this.#note(tx, 'gateway', gateway, phase);
+      // A warm one is nobody's: there is no tenant to tell.
+      if (!gateway.tenantId) return;
       const data = { phase, kind: gateway.kind, reason: changes.condition?.reason ?? null };
       await this.outbox.append(tx, {
         tenantId: gateway.tenantId,
@@ -124,6 +154,17 @@ export class ResourcesRepository {
     });
   }
 
+  /** Somebody needs it now: it is started or woken, and not put to sleep again for `seconds`. */
+  async wantAwake(tx: Tx, gateway: { readonly id: string }, seconds = AWAKE_SECONDS): Promise<void> {
+    await tx.$executeRaw`
+      UPDATE gateways SET
+        awake_until = greatest(awake_until, now() + make_interval(secs => ${seconds})),
+        desired_state = CASE desired_state WHEN 'stopped' THEN 'running' ELSE desired_state END,
+        due_at = CASE WHEN phase = 'ready' THEN due_at ELSE now() END
+      WHERE id = ${gateway.id}
+        AND (desired_state = 'stopped' OR awake_until IS NULL OR awake_until < now() + make_interval(secs => ${seconds}::double precision / 2))`;
+  }
+
   /** Agents that wait for this gateway become due; returns their ids. */
   async agentsWaitingFor(tx: Tx, gatewayId: string): Promise<string[]> {
     const rows = await tx.$queryRaw<{ id: string }[]>`
@@ -132,6 +173,11 @@ export class ResourcesRepository {
         AND (phase NOT IN ('ready', 'inactive', 'deleted') OR previous_gateway_id IS NOT NULL)
       RETURNING id`;
     return rows.map((row) => row.id);
+  }
+
+  #note(tx: Tx, kind: PhaseEdge['kind'], row: { readonly phase: string; readonly phaseSince: Date }, to: string): void {
+    const milliseconds = this.clock.now().getTime() - row.phaseSince.getTime();
+    this.#edges.get(tx)?.push({ kind, from: row.phase, to, milliseconds });
   }
 
   #common<P extends string>(

@@ -5,6 +5,7 @@ import type { Prisma, Tx } from '#libs/database';
 import type { GatewayAddress } from '#libs/drivers/core';
 import { Clock } from '#libs/kernel';
 import { ChangeNotifier } from '#libs/queue';
+import { SLEEPING } from '../provisioning/phases.js';
 import type { AgentRecord, GatewayRecord } from '../provisioning/resources.repository.js';
 import { GatewayCredentials } from '../secrets/gateway-credentials.js';
 import { ceilingFrom } from '../trust/ceilings.js';
@@ -36,6 +37,7 @@ export class RoutePublisher {
   ): Promise<boolean> {
     const address = gateway.address as unknown as GatewayAddress | null;
     if (!address) return false;
+    const now = state === 'live' ? await this.#awake(tx, gateway.id) : state;
     const tier = await tx.tier.findFirst({ where: { tenantId: agent.tenantId, key: agent.member.tierKey } });
     const { provider, name } = this.config.model;
     const route: AgentRoute = {
@@ -44,7 +46,7 @@ export class RoutePublisher {
       workspaceId: agent.workspaceId,
       memberId: agent.memberId,
       gatewayId: gateway.id,
-      state,
+      state: now,
       target: { host: address.host, port: address.port },
       trustModeMax: ceilingFrom(agent.member, agent.tenant, tier, gateway.kind, this.clock.now()),
       credentialSha256: this.credentials.brokerSha256(agent.id),
@@ -53,6 +55,22 @@ export class RoutePublisher {
       limits: dailyLimits(tier?.limits),
     };
     return this.#write(tx, agent, route as unknown as Prisma.InputJsonObject, fence);
+  }
+
+  /** Every live route to the gateway says from now on that it sleeps (or, the other way round, that it is awake). */
+  async setAsleep(tx: Tx, gatewayId: string, asleep: boolean): Promise<void> {
+    const [from, to] = asleep ? ['live', 'asleep'] : ['asleep', 'live'];
+    await tx.$executeRaw`SELECT pg_advisory_xact_lock(${PUBLISH_LOCK})`;
+    await tx.$executeRaw`
+      UPDATE routes SET route = jsonb_set(route, '{state}', to_jsonb(${to}::text)), version = nextval('route_version'),
+        txid = pg_current_xact_id()::text::bigint
+      WHERE route->>'gatewayId' = ${gatewayId} AND route->>'state' = ${from}`;
+  }
+
+  /** What the gateway's row says in this transaction, and goes on to say until it ends: not what the caller read before. */
+  async #awake(tx: Tx, gatewayId: string): Promise<AgentRoute['state']> {
+    const rows = await tx.$queryRaw<{ phase: string }[]>`SELECT phase FROM gateways WHERE id = ${gatewayId} FOR SHARE`;
+    return SLEEPING.includes(rows[0]?.phase ?? '') ? 'asleep' : 'live';
   }
 
   /** Takes the route away; a tombstone stays so that every proxy hears of it. */

@@ -26,6 +26,8 @@ const TABLES = [
   'mails',
   'sign_in_codes',
   'revocations',
+  'backups',
+  'backup_keys',
   'operations',
   'outbox',
   'routes',

@@ -26,15 +26,16 @@ export const contentOf = (row: TierRow): TierContent => ({
   runtime: row.runtime as TierContent['runtime'],
   channels: row.channels,
   limits: limitsOf(row),
-  resources: row.resources as unknown as TierContent['resources'],
+  resources: { diskMb: null, ...(row.resources as unknown as Omit<TierContent['resources'], 'diskMb'>) },
   modules: row.modules,
-  idlePolicy: { suspendAfterSeconds: null, ...(row.idlePolicy as object) },
+  idlePolicy: { suspendAfterSeconds: null, stopAfterSeconds: null, ...(row.idlePolicy as object) },
+  backups: { everyHours: null, keepDays: 7, ...(row.backups as object) },
   prices: row.prices as unknown as TierContent['prices'],
 });
 
 /** The columns of a tier. */
 export function columnsOf(content: TierContent) {
-  const { channels, limits, resources, modules, idlePolicy, prices, ...plain } = content;
+  const { channels, limits, resources, modules, idlePolicy, backups, prices, ...plain } = content;
   return {
     ...plain,
     channels: [...channels],
@@ -42,6 +43,7 @@ export function columnsOf(content: TierContent) {
     resources: { ...resources },
     modules: [...modules],
     idlePolicy: { ...idlePolicy },
+    backups: { ...backups },
     prices: prices.map((price) => ({ ...price })),
   };
 }

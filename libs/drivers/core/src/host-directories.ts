@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { chmod, lchown, lstat, mkdir, readdir, readFile, rename, rm, statfs, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { DriverError } from './errors.js';
+import { absent, usable } from './usable.js';
 
 /** Who owns a gateway's folders: the user its process runs as. */
 export interface FileOwner {
@@ -125,25 +126,4 @@ async function own(path: string, { uid, gid }: FileOwner, mode: number): Promise
   if ((now.mode & 0o777) !== mode) await chmod(path, mode);
   // Only root may give files away; a driver without root runs gateways as itself and has nothing to change.
   if (now.uid !== uid || now.gid !== gid) await lchown(path, uid, gid);
-}
-
-function absent(error: NodeJS.ErrnoException): undefined {
-  if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
-  throw error;
-}
-
-async function usable<T>(path: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (error instanceof DriverError) throw error;
-    const { code, syscall } = error as NodeJS.ErrnoException;
-    const retryable = code === 'ENOSPC' || code === 'EMFILE' || code === 'ENFILE';
-    throw new DriverError(
-      'state-directory-unusable',
-      `${path} cannot be used (${syscall ?? 'access'}: ${code ?? 'failed'}). Check owner, rights and free space.`,
-      retryable,
-      { cause: error },
-    );
-  }
 }

@@ -3,3 +3,4 @@ export * from './gateway-driver.js';
 export * from './process-identity.js';
 export * from './gateway-id.js';
 export * from './host-directories.js';
+export * from './state-directories.js';

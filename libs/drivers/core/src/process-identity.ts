@@ -31,28 +31,43 @@ export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals)
   }
 }
 
+/** True while it is stopped by a signal: it exists and gets no processor time until SIGCONT. */
+export function isFrozen(identity: ProcessIdentity): boolean {
+  if (!isAlive(identity)) return false;
+  const state = process.platform === 'linux' ? stateFromProc(identity.pid) : stateFromPs(identity.pid);
+  return state?.startsWith('T') ?? false;
+}
+
+/** The state of a process in one letter, followed by its processor time and start, as the kernel shows them (proc(5)). */
+function procFields(pid: number): string[] | undefined {
+  const stat = readOptional(`/proc/${pid}/stat`);
+  // The command name may hold spaces and brackets: fields are counted from the last bracket.
+  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ');
+}
+
+const stateFromProc = (pid: number): string | undefined => procFields(pid)?.[0];
+
 let bootId: string | undefined;
 
 function fromProc(pid: number): ProcessIdentity | undefined {
-  const stat = readOptional(`/proc/${pid}/stat`);
-  if (stat === undefined) return undefined;
-  // The command name may hold spaces and brackets: fields are counted from the last bracket (proc(5): 3 is the state, 22 the start).
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  const [state, started] = [fields[0], fields[19]];
-  if (state === 'Z' || state === 'X' || started === undefined) return undefined;
+  const fields = procFields(pid);
+  const [state, started] = [fields?.[0], fields?.[19]];
+  if (state === undefined || state === 'Z' || state === 'X' || started === undefined) return undefined;
   // Ticks count from the boot, so the boot belongs to the name.
   bootId ??= readOptional('/proc/sys/kernel/random/boot_id')?.trim() ?? '';
   return { pid, mark: `${bootId}:${started}` };
 }
 
 function fromPs(pid: number): ProcessIdentity | undefined {
+  const [stat = '', ...started] = askPs(pid)?.split(/\s+/) ?? [];
+  return stat === '' || stat.startsWith('Z') ? undefined : { pid, mark: started.join(' ') };
+}
+
+const stateFromPs = (pid: number): string | undefined => askPs(pid);
+
+function askPs(pid: number): string | undefined {
   try {
-    const line = execFileSync('ps', ['-o', 'stat=,lstart=', '-p', String(pid)], {
-      encoding: 'utf8',
-      timeout: 5_000,
-    }).trim();
-    const [stat = '', ...started] = line.split(/\s+/);
-    return stat === '' || stat.startsWith('Z') ? undefined : { pid, mark: started.join(' ') };
+    return execFileSync('ps', ['-o', 'stat=,lstart=', '-p', String(pid)], { encoding: 'utf8', timeout: 5_000 }).trim();
   } catch (error) {
     // ps answers 1 for a pid that does not exist; anything else (no ps, time-out) must be seen.
     if ((error as { status?: number }).status === 1) return undefined;

@@ -1,4 +1,5 @@
-import type { ArchiveManifest, ConfigApplied, GatewayConfig, GatewayStatus } from '#libs/contracts';
+import type { Readable } from 'node:stream';
+import type { ArchiveManifest, ConfigApplied, GatewayConfig, GatewayStatus, SuspendAnswer } from '#libs/contracts';
 import { deadline } from '#libs/kernel';
 import { type GatewayEndpoint, GatewayRuntime, RuntimeError } from '#libs/runtimes/core';
 import { Agent, type Dispatcher, request } from 'undici';
@@ -9,9 +10,9 @@ const CALL_TIMEOUT = 10_000;
 const TRANSFER_TIMEOUT = 600_000;
 
 interface Call {
-  readonly method: 'GET' | 'PUT' | 'DELETE';
+  readonly method: 'GET' | 'PUT' | 'POST' | 'DELETE';
   readonly path: string;
-  readonly body?: string | Dispatcher.ResponseData['body'];
+  readonly body?: string | Readable;
   readonly type?: string;
   readonly timeout: number;
   readonly signal: AbortSignal;
@@ -41,6 +42,34 @@ export class WirebotRuntime extends GatewayRuntime {
       timeout: CALL_TIMEOUT + drainMs,
       signal,
     });
+  }
+
+  async claim(at: GatewayEndpoint, config: GatewayConfig, signal: AbortSignal): Promise<ConfigApplied> {
+    return this.#post(at, '/control/claim', config, signal);
+  }
+
+  async suspend(at: GatewayEndpoint, fence: bigint, signal: AbortSignal): Promise<SuspendAnswer> {
+    return this.#post(at, '/control/suspend', { fence: Number(fence) }, signal);
+  }
+
+  async resume(at: GatewayEndpoint, fence: bigint, signal: AbortSignal): Promise<GatewayStatus> {
+    return this.#post(at, '/control/resume', { fence: Number(fence) }, signal);
+  }
+
+  async snapshotAgent(at: GatewayEndpoint, agentId: string, signal: AbortSignal): Promise<Readable | undefined> {
+    return this.#export(at, `/control/agents/${agentId}/snapshot`, signal);
+  }
+
+  async importAgent(
+    at: GatewayEndpoint,
+    agentId: string,
+    archive: Readable,
+    of: string | undefined,
+    signal: AbortSignal,
+  ): Promise<ArchiveManifest> {
+    const path = `/control/agents/${agentId}/archive${of === undefined ? '' : `?of=${of}`}`;
+    const type = 'application/x-tar';
+    return this.#json(at, { method: 'PUT', path, body: archive, type, timeout: TRANSFER_TIMEOUT, signal });
   }
 
   async copyAgent(
@@ -88,6 +117,11 @@ export class WirebotRuntime extends GatewayRuntime {
 
   async close(): Promise<void> {
     await this.#agent.close();
+  }
+
+  #post<T>(at: GatewayEndpoint, path: string, body: object, signal: AbortSignal): Promise<T> {
+    const type = 'application/json';
+    return this.#json(at, { method: 'POST', path, body: JSON.stringify(body), type, timeout: CALL_TIMEOUT, signal });
   }
 
   async #json<T>(at: GatewayEndpoint, call: Call): Promise<T> {

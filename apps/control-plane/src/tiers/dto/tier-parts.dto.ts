@@ -1,5 +1,5 @@
-import { ApiProperty } from '@nestjs/swagger';
-import { IsIn, IsInt, IsNumber, Matches, Max, Min, ValidateIf } from 'class-validator';
+import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
+import { IsIn, IsInt, IsNumber, IsOptional, Matches, Max, Min, ValidateIf } from 'class-validator';
 
 /** Null means no limit. Nothing may be left out: a limit that somebody forgot must not become none. */
 const isNumberOrLeftOut = (_: unknown, value: unknown): boolean => value !== null;
@@ -60,6 +60,20 @@ export class TierResourcesDto {
   @Min(32)
   @Max(32_768)
   pids: number;
+
+  @ApiPropertyOptional({
+    type: Number,
+    nullable: true,
+    minimum: 16,
+    maximum: 16_777_216,
+    description: 'MiB of one agent’s folder; null: no limit',
+  })
+  @ValidateIf(isNumberOrLeftOut)
+  @IsOptional()
+  @IsInt()
+  @Min(16)
+  @Max(16_777_216)
+  diskMb?: number | null;
 }
 
 export class TierIdlePolicyDto {
@@ -69,6 +83,35 @@ export class TierIdlePolicyDto {
   @Min(60)
   @Max(2_592_000)
   suspendAfterSeconds: number | null;
+
+  @ApiPropertyOptional({
+    type: Number,
+    nullable: true,
+    minimum: 60,
+    maximum: 31_536_000,
+    description: 'Ended instead of frozen after this much idleness; null: never',
+  })
+  @ValidateIf(isNumberOrLeftOut)
+  @IsOptional()
+  @IsInt()
+  @Min(60)
+  @Max(31_536_000)
+  stopAfterSeconds?: number | null;
+}
+
+export class TierBackupPolicyDto {
+  @ApiProperty({ type: Number, nullable: true, minimum: 1, maximum: 8_760, description: 'null: none by itself' })
+  @ValidateIf(isNumberOrLeftOut)
+  @IsInt()
+  @Min(1)
+  @Max(8_760)
+  everyHours: number | null;
+
+  @ApiProperty({ minimum: 1, maximum: 3_650 })
+  @IsInt()
+  @Min(1)
+  @Max(3_650)
+  keepDays: number;
 }
 
 export class TierPriceDto {

@@ -19,7 +19,13 @@ import {
 } from 'class-validator';
 import { SURFACES, TIER_TEMPLATES, type TrustMode } from '#libs/trust';
 import type { TierContent } from '../tier-definition.js';
-import { TierIdlePolicyDto, TierLimitsDto, TierPriceDto, TierResourcesDto } from './tier-parts.dto.js';
+import {
+  TierBackupPolicyDto,
+  TierIdlePolicyDto,
+  TierLimitsDto,
+  TierPriceDto,
+  TierResourcesDto,
+} from './tier-parts.dto.js';
 
 const TRUST_MODES = [0, 1, 2, 3] as const;
 const TEMPLATES = Object.keys(TIER_TEMPLATES) as (keyof typeof TIER_TEMPLATES)[];
@@ -106,6 +112,12 @@ export class PutTierDto {
   @Type(() => TierIdlePolicyDto)
   idlePolicy?: TierIdlePolicyDto;
 
+  @ApiPropertyOptional({ type: TierBackupPolicyDto })
+  @IsOptional()
+  @ValidateNested()
+  @Type(() => TierBackupPolicyDto)
+  backups?: TierBackupPolicyDto;
+
   @ApiPropertyOptional({ type: [TierPriceDto], default: [] })
   @IsOptional()
   @IsArray()
@@ -137,8 +149,12 @@ export const toContent = (body: PutTierDto): TierContent => ({
   runtime: body.runtime ?? 'wirebot',
   channels: body.channels,
   limits: { ...body.limits },
-  resources: { ...body.resources },
+  resources: { ...body.resources, diskMb: body.resources.diskMb ?? null },
   modules: body.modules ?? [],
-  idlePolicy: { suspendAfterSeconds: body.idlePolicy?.suspendAfterSeconds ?? null },
+  idlePolicy: {
+    suspendAfterSeconds: body.idlePolicy?.suspendAfterSeconds ?? null,
+    stopAfterSeconds: body.idlePolicy?.stopAfterSeconds ?? null,
+  },
+  backups: { everyHours: body.backups?.everyHours ?? null, keepDays: body.backups?.keepDays ?? 7 },
   prices: (body.prices ?? []).map((price) => ({ ...price })),
 });
