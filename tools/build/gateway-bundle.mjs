@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -54,8 +54,14 @@ export async function bundleGateway(outfile = join(root, 'dist/gateway/gateway.m
     plugins: [pureLibraries],
     banner: { js: banner },
     metafile: true,
+    write: false,
     logLevel: 'warning',
   });
+  // Whoever starts a gateway meanwhile gets the old file or the new one, never half of it; the map comes first.
+  for (const { path, contents } of result.outputFiles.toSorted((a, b) => b.path.length - a.path.length)) {
+    writeFileSync(`${path}.${process.pid}.new`, contents);
+    renameSync(`${path}.${process.pid}.new`, path);
+  }
   const output = Object.entries(result.metafile.outputs).find(([name]) => name.endsWith('.mjs'))[1];
   return { outfile, bytes: output.bytes, inputs: output.inputs };
 }

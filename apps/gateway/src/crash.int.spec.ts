@@ -201,6 +201,7 @@ describe('a start', () => {
     const failing = await fetch(`${gateway.url}/sessions`, {
       headers: { authorization: `Bearer ${await tenant.token(broken)}` },
     });
-    expect(failing.status).toBe(500);
+    expect([failing.status, failing.headers.get('x-wirebot-problem')]).toEqual([503, 'state-damaged']);
+    expect(status.agents.map((agent) => agent.fault === null)).toEqual([false, true]);
   });
 });

@@ -182,10 +182,18 @@ export class TaskFailed extends DomainError {
   }
 }
 
+export type NotReadyCode =
+  | 'gateway-warm'
+  | 'gateway-unconfigured'
+  | 'gateway-suspending'
+  | 'gateway-draining'
+  | 'gateway-rehearsing'
+  | 'agent-draining';
+
 export class NotReady extends DomainError {
   readonly kind = 'unavailable';
   override readonly retryAfter = 2;
-  constructor(readonly code: 'gateway-unconfigured' | 'gateway-draining' | 'agent-draining') {
+  constructor(readonly code: NotReadyCode) {
     super('This agent cannot answer right now. Try again in a moment, with the same idempotency key.');
   }
 }
@@ -195,14 +203,6 @@ export class AttachmentsUnsupported extends DomainError {
   readonly kind = 'rule';
   constructor() {
     super('This agent takes text only. Send the message without attachments.');
-  }
-}
-
-export class StateTooNew extends DomainError {
-  readonly code = 'state-too-new';
-  readonly kind = 'unavailable';
-  constructor(found: number, known: number) {
-    super(`This agent's data has version ${found}; this gateway knows up to ${known}. Upgrade the gateway.`);
   }
 }
 

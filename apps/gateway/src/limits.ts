@@ -19,6 +19,8 @@ export const LIMITS = {
   /** An agent's database is closed when nothing used it for that long. */
   databaseIdle: 180_000,
   databaseSweep: 30_000,
+  /** Files of an agent's folder are counted again at most that often; its database is looked at whenever it matters. */
+  diskMeasure: 60_000,
   /** Demos (mode 0) that an agent holds in memory at most, and how long one may be quiet: as long as its limits count. */
   demos: 64,
   demoIdle: 3_600_000,
@@ -35,6 +37,14 @@ export const LIMITS = {
   /** Longest titles, keys and ids, in characters. */
   title: 80,
   idempotencyKey: 128,
+  /** A job that is due within this keeps the gateway awake. */
+  jobAhead: 60_000,
+  /** The event loop's delay is sampled that often while there is work and for a while after, and kept for a minute. */
+  loopSample: 50,
+  loopLinger: 5_000,
+  loopKept: 60_000,
+  /** A pause longer than this in which the process used no processor time was a freeze, not a delay. */
+  frozen: 1_000,
   /** Comment lines that keep an idle event stream open. */
   eventStreamPing: 15_000,
   /** `draining` tells clients to come back after between one and this many milliseconds more. */

@@ -4,6 +4,7 @@ import { createLogger } from '#libs/telemetry';
 import { mkdirSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { NOTHING_DUE } from './agents/agenda.js';
 import { Gateway } from './agents/gateway.js';
 import { ModelEndpoints } from './chat/model-endpoints.js';
 import { ConfigStore } from './config/config.store.js';
@@ -16,6 +17,9 @@ import { AccessControl } from './http/access.js';
 import { FailedAttempts } from './http/failed-attempts.js';
 import { createMainListener } from './http/main.listener.js';
 import { LIMITS } from './limits.js';
+import { Activity } from './load/activity.js';
+import { LoopDelay } from './load/loop-delay.js';
+import { RunningClock } from './load/running-clock.js';
 import { Metrics } from './metrics.js';
 import { shutDown } from './shutdown.js';
 import { SocketListener } from './ws/socket.listener.js';
@@ -41,12 +45,19 @@ async function start(): Promise<void> {
   prepareState(environment);
   await restoreFolders(join(environment.stateDir, 'agents'));
   const clock = new SystemClock();
+  const uptime = new RunningClock(LIMITS.databaseSweep);
+  const delay = new LoopDelay();
+  const activity = new Activity(clock, uptime, delay);
   const metrics = new Metrics();
   const gateway = new Gateway(
-    { gatewayId: environment.gatewayId, stateDir: environment.stateDir, version: VERSION },
+    { gatewayId: environment.gatewayId, stateDir: environment.stateDir, version: VERSION, delay },
     new ConfigStore(environment.stateDir),
     (config) => ({
       clock,
+      uptime,
+      activity,
+      // Agents act only when they are asked, until there is a scheduler.
+      agendaOf: () => NOTHING_DUE,
       ids: new SortableIds(clock),
       router: new ModelRouter(),
       endpoints: new ModelEndpoints(environment.secretsDir, () => config()?.brokerUrl ?? null),
@@ -55,12 +66,15 @@ async function start(): Promise<void> {
     }),
   );
   await gateway.load();
-  const access = new AccessControl(gateway, new FailedAttempts(clock), metrics);
-  const main = createMainListener({ gateway, access, metrics, logger });
+  const access = new AccessControl(gateway, new FailedAttempts(uptime), metrics, activity);
+  const main = createMainListener({ gateway, access, activity, metrics, logger });
   const control = createControlListener({ gateway, credential: new ControlCredential(environment.secretsDir), logger });
-  const sockets = new SocketListener({ gateway, access, metrics, logger, now: () => clock.now() });
+  const sockets = new SocketListener({ gateway, access, activity, metrics, logger, now: () => clock.now() });
   sockets.listen(main.server);
-  const sweep = setInterval(() => gateway.sweep(), LIMITS.databaseSweep);
+  const sweep = setInterval(() => {
+    uptime.tick();
+    gateway.sweep();
+  }, LIMITS.databaseSweep);
   let ending = false;
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {

@@ -9,7 +9,8 @@ export type ErrorKind =
   | 'rule' // 422: a rule of the domain forbids it
   | 'limited' // 429
   | 'internal' // 500
-  | 'unavailable'; // 503: something it needs is down
+  | 'unavailable' // 503: something it needs is down
+  | 'storage'; // 507: no room left to store it
 
 const STATUS: Record<ErrorKind, number> = {
   invalid: 400,
@@ -22,6 +23,7 @@ const STATUS: Record<ErrorKind, number> = {
   limited: 429,
   internal: 500,
   unavailable: 503,
+  storage: 507,
 };
 
 /** The fault of one input field, named by its path (`workspace.stage`). Never carries the value. */

@@ -2,6 +2,7 @@ import type { AgentConfig } from '#libs/contracts';
 import { MODE_LIMITS, stricterLimits } from '#libs/trust';
 import { DemosFull } from '../errors.js';
 import { LIMITS } from '../limits.js';
+import type { Agenda } from './agenda.js';
 import type { AgentParts } from './agent-parts.js';
 import { ChatRoom } from './chat-room.js';
 import { demoKey, type Visitor } from './visitor.js';
@@ -21,6 +22,7 @@ export interface AgentSocket {
  */
 export class Agent {
   readonly sockets = new Set<AgentSocket>();
+  readonly agenda: Agenda;
   readonly #folder: ChatRoom;
   readonly #demos = new Map<string, ChatRoom>();
   #config: AgentConfig;
@@ -31,6 +33,7 @@ export class Agent {
     private readonly parts: AgentParts,
   ) {
     this.#config = config;
+    this.agenda = parts.agendaOf(config.agentId);
     this.#folder = new ChatRoom({ folder, agent: () => this.#config, limits: () => this.#config.trust.limits, parts });
   }
 
@@ -53,6 +56,15 @@ export class Agent {
     return this.#rooms.reduce((sum, room) => sum + room.activeTasks, 0);
   }
 
+  get diskBytes(): number {
+    return this.#folder.diskBytes;
+  }
+
+  /** Why its database cannot be used; null: it can. */
+  get fault(): string | null {
+    return this.#folder.fault;
+  }
+
   /** Where this visitor's conversations are. Throws DemosFull. */
   roomOf(visitor: Visitor): ChatRoom {
     return visitor.trustMode === 0 ? this.#demoOf(demoKey(visitor)) : this.#folder;
@@ -62,10 +74,19 @@ export class Agent {
     this.#folder.resume();
   }
 
+  /** What `resume` is in a rehearsal: everything is opened and looked at, nothing is begun. */
+  rehearse(): void {
+    this.#folder.rehearse();
+  }
+
+  measure(): Promise<void> {
+    return this.#folder.measure();
+  }
+
   /** Gives back what nobody has used for a while. A demo ends with it. */
   closeIfIdle(): void {
     this.#folder.closeIfIdle();
-    const before = this.parts.clock.now().getTime() - LIMITS.demoIdle;
+    const before = this.parts.uptime.now().getTime() - LIMITS.demoIdle;
     for (const [key, room] of this.#demos)
       if (room.activeTasks === 0 && room.usedAt <= before) this.#endDemo(key, room);
   }

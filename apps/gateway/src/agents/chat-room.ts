@@ -7,6 +7,7 @@ import { NotReady, SessionNotFound, TaskFinished, TaskNotFound } from '../errors
 import { LIMITS } from '../limits.js';
 import { ToolPolicy } from '../policy/tool-policy.js';
 import { AgentDatabase } from '../store/agent-database.js';
+import { DiskUsage } from '../store/disk-usage.js';
 import { ConversationsRepository, type TaskRecord } from '../store/conversations.repository.js';
 import type { AgentParts } from './agent-parts.js';
 import { scopeOf, type Visitor } from './visitor.js';
@@ -29,16 +30,19 @@ export class ChatRoom {
   readonly #feed: FrameFeed;
   readonly #inbox: Inbox;
   readonly #runner: TaskRunner;
+  readonly #disk: DiskUsage | undefined;
   #draining = false;
 
   constructor(private readonly options: RoomOptions) {
     const { agent, limits, parts, folder } = options;
-    this.#database = new AgentDatabase(folder, parts.clock);
+    this.#database = new AgentDatabase(folder, parts.uptime);
+    this.#disk = folder === null ? undefined : new DiskUsage(folder, parts.uptime);
     this.conversations = new ConversationsRepository(this.#database);
     this.policy = new ToolPolicy(this.#database, parts.clock);
     this.#feed = new FrameFeed(this.conversations);
-    this.#inbox = new Inbox({ conversations: this.conversations, feed: this.#feed, agent, limits, ...parts });
-    this.#runner = new TaskRunner({ ...parts, conversations: this.conversations, feed: this.#feed, agent });
+    const shared = { ...parts, conversations: this.conversations, feed: this.#feed, agent };
+    this.#inbox = new Inbox({ ...shared, limits, checkSpace: () => this.#disk?.check(agent().diskBytes ?? null) });
+    this.#runner = new TaskRunner({ ...shared, ended: () => this.#ended() });
   }
 
   get isOpen(): boolean {
@@ -53,9 +57,30 @@ export class ChatRoom {
     return this.#database.usedAt;
   }
 
+  /** Bytes of its folder. */
+  get diskBytes(): number {
+    return this.#disk?.bytes ?? 0;
+  }
+
+  get fault(): string | null {
+    return this.#database.fault;
+  }
+
   /** Goes on with what a crash or a stop left unfinished. A room without a database has nothing to go on with. */
   resume(): void {
     if (this.#database.exists()) this.#runner.resumeAll();
+  }
+
+  /** Counts what its folder takes; in the background once it was counted. */
+  async measure(): Promise<void> {
+    await this.#disk?.refresh();
+  }
+
+  /** Opens and migrates the database and looks through all of it, for a rehearsal. Runs nothing. */
+  rehearse(): void {
+    if (!this.#database.exists()) return;
+    this.#database.verify();
+    this.#database.close();
   }
 
   send(incoming: Incoming): Accepted {
@@ -145,6 +170,11 @@ export class ChatRoom {
 
   close(): void {
     this.#database.close();
+  }
+
+  #ended(): void {
+    this.options.parts.activity.used();
+    void this.measure();
   }
 
   #modeOf(session: string): number | undefined {

@@ -4,14 +4,18 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ConfigStore } from '../config/config.store.js';
 import { AgentAttached, AgentNotFound, ConfigInvalid, NotReady, StaleFence } from '../errors.js';
+import { loadOf } from '../load/gateway-load.js';
+import type { LoopDelay } from '../load/loop-delay.js';
 import type { Gauges } from '../metrics.js';
 import type { AgentParts } from './agent-parts.js';
 import { Agent } from './agent.js';
+import { agentStatusOf, type Occupation, occupationOf } from './gateway-status.js';
 
 export interface GatewayOptions {
   readonly gatewayId: string;
   readonly stateDir: string;
   readonly version: string;
+  readonly delay: LoopDelay;
 }
 
 /** Holds the agents of this process and applies configurations to them, one at a time. */
@@ -21,6 +25,8 @@ export class Gateway {
   #config: GatewayConfig | undefined;
   #verifier: MemberTokenVerifier | undefined;
   #draining = false;
+  /** How many rounds through agents' unfinished work are under way. */
+  #resuming = 0;
   /** Configuration changes and folder operations follow each other: none sees another's half. */
   #queue: Promise<unknown> = Promise.resolve();
 
@@ -51,16 +57,26 @@ export class Gateway {
 
   /** Goes on with unfinished answers; apart from `load`, so that the listeners are open first. */
   async resume(agents: readonly Agent[] = this.agents): Promise<void> {
-    for (const agent of agents) {
-      // One bad database must not keep the others from going on.
-      try {
-        agent.resume();
-        if (agent.activeTasks === 0) agent.closeIfUnused();
-      } catch (error) {
-        this.#parts.logger.error({ agentId: agent.config.agentId, err: error }, 'agent could not be resumed');
-      }
-      await new Promise((resolve) => setImmediate(resolve));
+    this.#resuming += 1;
+    try {
+      for (const agent of agents) await this.#resumeOne(agent);
+    } finally {
+      this.#resuming -= 1;
+      this.#parts.activity.used();
     }
+  }
+
+  /** One bad database must not keep the others from going on. */
+  async #resumeOne(agent: Agent): Promise<void> {
+    try {
+      if (this.#config?.rehearsal) agent.rehearse();
+      else agent.resume();
+      agent.closeIfUnused();
+      await agent.measure();
+    } catch (error) {
+      this.#parts.logger.error({ agentId: agent.config.agentId, err: error }, 'agent could not be resumed');
+    }
+    await new Promise((resolve) => setImmediate(resolve));
   }
 
   apply(config: GatewayConfig, drainMs: number): Promise<ConfigApplied> {
@@ -118,10 +134,16 @@ export class Gateway {
     return agent;
   }
 
-  /** New work is refused with this while the process ends or has no configuration yet. */
+  /** Throws NotReady while the process ends or has no configuration yet. */
   checkReady(): void {
     if (this.#draining) throw new NotReady('gateway-draining');
     if (!this.#config) throw new NotReady('gateway-unconfigured');
+  }
+
+  /** Everything of an agent asks this first. Throws NotReady while there is no new work to be taken. */
+  checkOpen(): void {
+    this.checkReady();
+    if (this.#config?.rehearsal) throw new NotReady('gateway-rehearsing');
   }
 
   async drain(graceMs: number): Promise<void> {
@@ -130,35 +152,43 @@ export class Gateway {
   }
 
   sweep(): void {
-    for (const agent of this.#agents.values()) agent.closeIfIdle();
+    for (const agent of this.#agents.values()) {
+      try {
+        agent.closeIfIdle();
+      } catch (error) {
+        this.#parts.logger.error({ agentId: agent.config.agentId, err: error }, 'agent could not be closed');
+      }
+    }
   }
 
   status(): GatewayStatus {
+    const { busy, nextJobAt } = this.#occupation();
     return {
       gatewayId: this.options.gatewayId,
       state: this.state,
       generation: this.#config?.generation ?? 0,
       fence: this.#config?.fence ?? 0,
       version: this.options.version,
-      agents: this.agents.map((agent) => ({
-        agentId: agent.config.agentId,
-        open: agent.isOpen,
-        activeTasks: agent.activeTasks,
-        sockets: agent.sockets.size,
-      })),
+      idleSince: busy.length > 0 ? null : this.#parts.activity.usedAt().toISOString(),
+      busy,
+      nextJobAt: nextJobAt?.toISOString() ?? null,
+      load: loadOf(this.options.delay),
+      agents: this.agents.map(agentStatusOf),
     };
   }
 
   gauges(): Gauges {
-    const { agents } = this.status();
-    const sum = (of: (agent: (typeof agents)[number]) => number) =>
-      agents.reduce((total, agent) => total + of(agent), 0);
+    const sum = (of: (agent: Agent) => number) => this.agents.reduce((total, agent) => total + of(agent), 0);
     return {
-      agents: agents.length,
-      agents_open: sum((agent) => (agent.open ? 1 : 0)),
-      sockets: sum((agent) => agent.sockets),
+      agents: this.#agents.size,
+      agents_open: sum((agent) => (agent.isOpen ? 1 : 0)),
+      sockets: sum((agent) => agent.sockets.size),
       tasks_active: sum((agent) => agent.activeTasks),
     };
+  }
+
+  #occupation(): Occupation {
+    return occupationOf(this.agents, this.#parts.activity, this.#resuming > 0, this.#parts.clock.now());
   }
 
   #checkOrder(config: GatewayConfig): void {
@@ -189,8 +219,13 @@ export class Gateway {
 
   #attach(config: AgentConfig): Agent {
     const folder = this.agentFolder(config.agentId);
-    // An agent that was never talked to has a folder too: it can be moved like any other.
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    try {
+      // An agent that was never talked to has a folder too: it can be moved like any other.
+      mkdirSync(folder, { recursive: true, mode: 0o700 });
+    } catch (error) {
+      // Its own requests will say so; the others have theirs.
+      this.#parts.logger.error({ agentId: config.agentId, err: error }, 'folder could not be made');
+    }
     const agent = new Agent(config, folder, this.#parts);
     this.#agents.set(config.agentId, agent);
     return agent;

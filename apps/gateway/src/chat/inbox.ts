@@ -35,6 +35,8 @@ export interface InboxParts {
   readonly feed: FrameFeed;
   readonly agent: () => AgentConfig;
   readonly limits: () => RequestLimits;
+  /** Throws when there is no room for another message. */
+  readonly checkSpace: () => void;
   readonly clock: Clock;
   readonly ids: Ids;
 }
@@ -51,6 +53,7 @@ export class Inbox {
     const fingerprint = createHash('sha256').update(incoming.text).digest('hex');
     const known = conversations.findTaskByKey(incoming.key);
     if (known) return { ...this.#repeat(known, fingerprint, incoming), rate: this.#rate(this.parts.clock.now()) };
+    this.parts.checkSpace();
     const { kept, rate } = conversations.db.transaction('durable', () => this.#store(incoming, fingerprint));
     feed.publish(kept);
     return { task: kept.task, session: kept.session, seq: kept.seq, repeated: undefined, rate };

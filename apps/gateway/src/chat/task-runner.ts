@@ -31,6 +31,8 @@ export interface RunnerParts {
   readonly clock: Clock;
   readonly metrics: Metrics;
   readonly logger: Logger;
+  /** Called after each run, however it ended. */
+  readonly ended: () => void;
 }
 
 /**
@@ -62,6 +64,7 @@ export class TaskRunner {
     const controller = new AbortController();
     const ended = this.#run(task, controller).finally(() => {
       this.#running.delete(task.session);
+      this.parts.ended();
       this.kick(task.session);
     });
     this.#running.set(task.session, { task: task.task, controller, ended });

@@ -1,7 +1,18 @@
 import type { GatewayConfig } from '#libs/contracts';
 import type { FieldError } from '#libs/kernel';
 import { ConfigInvalid } from '../errors.js';
-import { type Check, checkShape, integer, isObject, oneOf, orNull, type Shape, text } from './shape.check.js';
+import {
+  absentOr,
+  type Check,
+  checkShape,
+  flag,
+  integer,
+  isObject,
+  oneOf,
+  orNull,
+  type Shape,
+  text,
+} from './shape.check.js';
 import { checkTrustProfile } from './trust-profile.check.js';
 
 /** An agent's id is a folder's name too. */
@@ -19,6 +30,7 @@ const GATEWAY: Shape = {
   fence: integer(0),
   issuer: text,
   brokerUrl: orNull(httpUrl),
+  rehearsal: absentOr(flag),
 };
 const AGENT: Shape = {
   agentId,
@@ -29,6 +41,8 @@ const AGENT: Shape = {
   brand: text,
   timeZone: text,
   locale: text,
+  // Configurations from before there were quotas say nothing about it: no limit.
+  diskBytes: absentOr(orNull(integer(0))),
 };
 const MODEL: Shape = {
   provider: oneOf('anthropic', 'openai', 'offline'),

@@ -15,6 +15,10 @@ export const orNull =
   (check: Check): Check =>
   (value) =>
     value === null ? undefined : check(value);
+export const absentOr =
+  (check: Check): Check =>
+  (value) =>
+    value === undefined ? undefined : check(value);
 export const oneOf =
   (...values: unknown[]): Check =>
   (value) =>

@@ -6,6 +6,7 @@ import type { ChatRoom } from '../agents/chat-room.js';
 import type { Gateway } from '../agents/gateway.js';
 import { type Visitor, visitorOf } from '../agents/visitor.js';
 import { ScopeMissing, TooManyFailedAttempts } from '../errors.js';
+import type { Activity } from '../load/activity.js';
 import type { Metrics } from '../metrics.js';
 import { addressOf } from './address.js';
 import type { FailedAttempts } from './failed-attempts.js';
@@ -29,6 +30,7 @@ export class AccessControl {
     private readonly gateway: Gateway,
     private readonly failures: FailedAttempts,
     private readonly metrics: Metrics,
+    private readonly activity: Activity,
   ) {}
 
   async authenticate(token: string, agentId: string | undefined, request: IncomingMessage): Promise<Access> {
@@ -41,6 +43,7 @@ export class AccessControl {
     const agent = this.gateway.agentOf(claims, agentId);
     if (claims.scopes.length > 0 && !claims.scopes.includes(CHAT_SCOPE)) throw new ScopeMissing(CHAT_SCOPE);
     const visitor = visitorOf(claims, agent.config.trust);
+    this.activity.used();
     return { agent, visitor, room: agent.roomOf(visitor), expiresAt: claims.exp * 1000 };
   }
 

@@ -6,6 +6,7 @@ import type { Gateway } from '../agents/gateway.js';
 import { checkMessage, isSessionId } from '../chat/message.check.js';
 import { CredentialMissing, RequestInvalid, SessionNotFound } from '../errors.js';
 import { LIMITS } from '../limits.js';
+import type { Activity } from '../load/activity.js';
 import type { Metrics } from '../metrics.js';
 import { policyView } from '../policy/policy-view.js';
 import type { Access, AccessControl } from './access.js';
@@ -17,6 +18,7 @@ import { rateLimitHeaders } from './rate-limit.headers.js';
 export interface MainListenerParts {
   readonly gateway: Gateway;
   readonly access: AccessControl;
+  readonly activity: Activity;
   readonly metrics: Metrics;
   readonly logger: Logger;
 }
@@ -49,6 +51,11 @@ export function createListener(logger: Logger, bodyLimit: number, requestTimeout
 /** HTTP for clients. Everything of an agent is below `/a/:agentId` and, with the agent taken from the token, below `/`. */
 export function createMainListener(parts: MainListenerParts): FastifyInstance {
   const app = createListener(parts.logger, CHAT_LIMITS.frame, LIMITS.requestWithin);
+  app.addHook('onRequest', (request, reply, done) => {
+    // Who only looks whether the gateway is well keeps nobody awake.
+    if (!/^(\/a\/[^/]+)?\/(health|ready|metrics)$/.test(request.url)) parts.activity.request(reply.raw);
+    done();
+  });
   app.get('/metrics', (_request, reply) =>
     reply.type('text/plain; version=0.0.4').send(parts.metrics.render(parts.gateway.gauges())),
   );
@@ -79,7 +86,7 @@ export function createMainListener(parts: MainListenerParts): FastifyInstance {
 }
 
 async function authenticate({ access, gateway }: MainListenerParts, request: FastifyRequest): Promise<Access> {
-  gateway.checkReady();
+  gateway.checkOpen();
   const token = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '')?.[1];
   if (!token) throw access.refuse(new CredentialMissing(), request.raw);
   return access.authenticate(token, (request.params as { agentId?: string }).agentId, request.raw);

@@ -1,8 +1,9 @@
-import type { Clock } from '#libs/kernel';
+import { type Clock, toProblem } from '#libs/kernel';
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import { migrate } from './migrations.js';
+import { isStateFault, StateDamaged, storageError } from './store.errors.js';
 
 const FILE = 'agent.db';
 
@@ -14,8 +15,9 @@ export class AgentDatabase {
   #db: DatabaseSync | undefined;
   #statements = new Map<string, StatementSync>();
   #usedAt = 0;
+  #fault: string | null = null;
 
-  /** `folder` null: in memory only, and gone when it is closed. */
+  /** `folder` null: in memory only, and gone when it is closed. `clock`: one that never jumps. */
   constructor(
     private readonly folder: string | null,
     private readonly clock: Clock,
@@ -30,20 +32,25 @@ export class AgentDatabase {
     return this.#db !== undefined;
   }
 
+  /** Why it could not be used the last time it was tried, in a sentence for people; null: it could. */
+  get fault(): string | null {
+    return this.#fault;
+  }
+
   exists(): boolean {
     return this.isOpen || (this.folder !== null && existsSync(join(this.folder, FILE)));
   }
 
   all<T>(sql: string, ...values: SQLInputValue[]): T[] {
-    return this.#prepare(sql).all(...values) as T[];
+    return this.#attempt(() => this.#prepare(sql).all(...values) as T[]);
   }
 
   get<T>(sql: string, ...values: SQLInputValue[]): T | undefined {
-    return this.#prepare(sql).get(...values) as T | undefined;
+    return this.#attempt(() => this.#prepare(sql).get(...values) as T | undefined);
   }
 
   run(sql: string, ...values: SQLInputValue[]): number {
-    return Number(this.#prepare(sql).run(...values).changes);
+    return this.#attempt(() => Number(this.#prepare(sql).run(...values).changes));
   }
 
   /**
@@ -52,20 +59,42 @@ export class AgentDatabase {
    * for deltas, which a rerun of the task replaces, and a disk flush per delta would stall every other answer.
    */
   transaction<T>(kind: 'durable' | 'fast', run: () => T): T {
-    const db = this.#open();
-    db.exec(`PRAGMA synchronous = ${kind === 'durable' ? 'FULL' : 'NORMAL'}; BEGIN IMMEDIATE`);
-    try {
-      const result = run();
-      db.exec('COMMIT');
-      return result;
-    } catch (error) {
-      if (db.isTransaction) db.exec('ROLLBACK');
-      throw error;
-    }
+    return this.#attempt(() => {
+      const db = this.#open();
+      db.exec(`PRAGMA synchronous = ${kind === 'durable' ? 'FULL' : 'NORMAL'}; BEGIN IMMEDIATE`);
+      try {
+        const result = run();
+        db.exec('COMMIT');
+        return result;
+      } catch (error) {
+        if (db.isTransaction) db.exec('ROLLBACK');
+        throw error;
+      }
+    });
+  }
+
+  /** Opens it, brings it to the newest schema and reads every page once. Throws what is wrong with it. */
+  verify(): void {
+    const [row] = this.all<{ integrity_check: string }>('PRAGMA integrity_check(1)');
+    if (row?.integrity_check === 'ok') return;
+    this.#attempt(() => {
+      throw new StateDamaged('its contents are inconsistent');
+    });
   }
 
   closeIfIdle(idleMs: number): void {
     if (this.#db && this.clock.now().getTime() - this.#usedAt >= idleMs) this.close();
+  }
+
+  /** Remembers what storage could not do, and says it in our words. */
+  #attempt<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      const known = storageError(error);
+      if (isStateFault(known)) this.#fault = toProblem(known).detail;
+      throw known;
+    }
   }
 
   /** The last connection to close folds the write-ahead log into the file: afterwards `agent.db` is the whole of it. */
@@ -92,6 +121,7 @@ export class AgentDatabase {
       throw error;
     }
     this.#db = db;
+    this.#fault = null;
     return db;
   }
 

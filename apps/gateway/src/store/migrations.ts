@@ -1,5 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite';
-import { StateTooNew } from '../errors.js';
+import { StateDamaged, StateTooNew, storageError } from './store.errors.js';
 
 /**
  * Schema of one agent's database; entry n brings `user_version` n to n + 1. Never edited after it landed.
@@ -44,11 +44,21 @@ const MIGRATIONS: readonly string[] = [
    ) STRICT;`,
 ];
 
-/** Brings a database to the newest schema, each step in one transaction. */
+/** Brings a database to the newest schema, each step in one transaction. Throws StateTooNew, StateDamaged. */
 export function migrate(db: DatabaseSync): void {
   const { user_version: found } = db.prepare('PRAGMA user_version').get() as { user_version: number };
   if (found > MIGRATIONS.length) throw new StateTooNew(found, MIGRATIONS.length);
   for (let version = found; version < MIGRATIONS.length; version += 1) {
+    step(db, version);
+  }
+}
+
+/** A step that fails is taken back whole when the caller closes the connection. */
+function step(db: DatabaseSync, version: number): void {
+  try {
     db.exec(`BEGIN IMMEDIATE; ${MIGRATIONS[version]} PRAGMA user_version = ${version + 1}; COMMIT`);
+  } catch (cause) {
+    const known = storageError(cause);
+    throw known === cause ? new StateDamaged(`it cannot be brought to version ${version + 1}`, { cause }) : known;
   }
 }

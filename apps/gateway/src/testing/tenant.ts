@@ -40,6 +40,7 @@ export class Tenant {
       locale: 'en',
       model: { provider: 'anthropic', name: 'claude-sonnet-5-5', maxOutputTokens: 512 },
       trust: profile(),
+      diskBytes: null,
       ...changes,
     };
   }

@@ -11,12 +11,14 @@ import { checkMessage, type MessageFields } from '../chat/message.check.js';
 import { CredentialMissing, FrameInvalid, ResumeInvalid, SessionNotFound } from '../errors.js';
 import type { Access, AccessControl } from '../http/access.js';
 import { LIMITS } from '../limits.js';
+import type { Activity } from '../load/activity.js';
 import type { Metrics } from '../metrics.js';
 import { type CheckedFrame, checkFrame, frameIdOf, type Resume } from './client-frame.check.js';
 
 export interface SocketParts {
   readonly gateway: Gateway;
   readonly access: AccessControl;
+  readonly activity: Activity;
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly now: () => Date;
@@ -109,7 +111,7 @@ export class ChatSocket implements AgentSocket {
     // The proxy looks into frames of this size for the tokens they bring: none may come past it in a larger one.
     if (Buffer.byteLength(data) > CHAT_LIMITS.frameBeforeAuth)
       throw new FrameInvalid('A connect frame has at most 64 KiB.');
-    this.parts.gateway.checkReady();
+    this.parts.gateway.checkOpen();
     const token = frame.token ?? (this.#access ? undefined : this.handshakeToken);
     if (token !== undefined) await this.#authenticate(token);
     else if (!this.#access) throw this.parts.access.refuse(new CredentialMissing(), this.request);
@@ -167,7 +169,7 @@ export class ChatSocket implements AgentSocket {
   #take(frame: Exclude<CheckedFrame, Connect>, access: Access): void {
     if (frame.type === 'heartbeat') return this.#send({ type: 'heartbeat', at: this.parts.now().toISOString() });
     if (this.parts.now().getTime() > access.expiresAt) throw new TokenExpired();
-    this.parts.gateway.checkReady();
+    this.parts.gateway.checkOpen();
     if (frame.type === 'abort') return access.room.abort(access.visitor, frame.task);
     this.#message(frame.id, frame.fields, access);
   }
@@ -239,7 +241,9 @@ export class ChatSocket implements AgentSocket {
 
   #closed(): void {
     clearTimeout(this.#connectTimer);
-    if (this.#access) this.#leave(this.#access.agent);
+    if (!this.#access) return;
+    this.#leave(this.#access.agent);
+    this.parts.activity.used();
   }
 }
 

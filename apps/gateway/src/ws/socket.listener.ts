@@ -41,7 +41,11 @@ export class SocketListener {
     this.#server.handleUpgrade(request, socket, head, (accepted) => {
       const chat = new ChatSocket(accepted, request, path[1], tokenOf(request), this.parts);
       this.#sockets.add(chat);
-      accepted.on('close', () => this.#sockets.delete(chat));
+      this.parts.activity.socketOpened();
+      accepted.on('close', () => {
+        this.#sockets.delete(chat);
+        this.parts.activity.socketClosed();
+      });
     });
   }
 
