@@ -6,6 +6,9 @@ const tables: [string, Readonly<Record<string, PhaseRule<string>>>, string, stri
   ['agent', AGENT_PHASES, 'pending', 'deleted'],
 ];
 
+/** Nothing has to happen there by itself. */
+const RESTING = new Set(['ready', 'warm', 'paused', 'suspended', 'lost', 'inactive', 'deleted']);
+
 describe.each(tables)('the %s phase table', (_name, table, first, last) => {
   const phases = Object.keys(table);
   const reachable = (from: string): Set<string> => {
@@ -27,11 +30,21 @@ describe.each(tables)('the %s phase table', (_name, table, first, last) => {
     for (const phase of phases) expect(reachable(phase)).toContain(last);
   });
 
-  it('gives every phase that somebody must move on a time-out', () => {
+  it('gives every phase a time-out in which something is under way, and none to those in which it may rest', () => {
     const limit = (phase: string): number | null => table[phase]!.timeoutSeconds;
-    const owned = phases.filter((phase) => table[phase]!.owner !== 'nobody' && phase !== 'ready');
-    expect(owned.filter((phase) => !((limit(phase) ?? 0) > 0))).toEqual([]);
-    expect(phases.filter((phase) => !owned.includes(phase) && limit(phase) !== null)).toEqual([]);
+    const resting = phases.filter((phase) => RESTING.has(phase));
+    expect(phases.filter((phase) => !resting.includes(phase) && !((limit(phase) ?? 0) > 0))).toEqual([]);
+    expect(resting.filter((phase) => limit(phase) !== null)).toEqual([]);
+  });
+
+  it('goes from every phase that took too long along an edge of its own', () => {
+    for (const phase of phases.filter((name) => table[name]!.timeoutSeconds !== null && name !== 'failed'))
+      expect(table[phase]!.next).toContain(table[phase]!.onTimeout ?? 'failed');
+  });
+
+  it('leaves no phase to nobody but those in which nothing is wanted any more', () => {
+    const nobodys = phases.filter((phase) => table[phase]!.owner === 'nobody');
+    expect(nobodys.filter((phase) => !['deleted', 'inactive'].includes(phase))).toEqual([]);
   });
 
   it('can be left from every phase but the last, and recovers from failed', () => {

@@ -22,6 +22,9 @@ import { FleetWatch } from '../fleet/fleet-watch.js';
 import { HostDrivers } from '../fleet/host-drivers.js';
 import { AgentRestore } from './agent-restore.js';
 import { GatewayHost } from './gateway-host.js';
+import { GatewayEnd } from './gateway-end.js';
+import { GatewayRows } from './gateway-rows.js';
+import { GatewayRun } from './gateway-run.js';
 import { GatewaySleep } from './gateway-sleep.js';
 import { GatewayUpgrade } from './gateway-upgrade.js';
 import { Inventory } from './inventory/inventory.js';
@@ -58,6 +61,9 @@ import { WakerModule } from './waker.module.js';
     PlacementService,
     ConfigCompiler,
     GatewayHost,
+    GatewayRows,
+    GatewayRun,
+    GatewayEnd,
     GatewaySleep,
     WarmGateways,
     GatewayUpgrade,
