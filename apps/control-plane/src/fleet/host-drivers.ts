@@ -1,6 +1,19 @@
 import { Injectable } from '@nestjs/common';
 import { Database } from '#libs/database';
+import { LeaseGuard } from '../provisioning/lease-guard.js';
 import { GatewayDriver, type HostConnection, type HostFacts } from '#libs/drivers/core';
+
+/** What changes nothing at the host, and so needs no lease. */
+const READS: ReadonlySet<string> = new Set([
+  'prepare',
+  'inspect',
+  'list',
+  'watch',
+  'logs',
+  'stats',
+  'usage',
+  'listStates',
+]);
 
 interface Known {
   readonly driver: Promise<GatewayDriver>;
@@ -15,6 +28,7 @@ export class HostDrivers {
   constructor(
     private readonly database: Database,
     private readonly local: GatewayDriver,
+    private readonly guard: LeaseGuard,
   ) {}
 
   /** The driver, its host prepared. Throws DriverError; a failure is forgotten, so the next call tries again. */
@@ -42,7 +56,8 @@ export class HostDrivers {
   #knownAs(hostId: string): Known {
     const found = this.#known.get(hostId);
     if (found) return found;
-    const known: Known = { driver: this.#make(hostId), facts: undefined };
+    const driver = this.#make(hostId).then((made) => this.guard.guarded(made, READS));
+    const known: Known = { driver, facts: undefined };
     known.driver.catch(() => this.#known.delete(hostId));
     this.#known.set(hostId, known);
     return known;

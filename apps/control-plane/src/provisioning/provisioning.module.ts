@@ -28,6 +28,7 @@ import { GatewayRun } from './gateway-run.js';
 import { GatewaySleep } from './gateway-sleep.js';
 import { GatewayUpgrade } from './gateway-upgrade.js';
 import { Inventory } from './inventory/inventory.js';
+import { LeaseGuard } from './lease-guard.js';
 import { PhaseMetrics } from './phase-metrics.js';
 import { StepBreaker } from './step-breaker.js';
 import { StepObserver } from './steps.js';
@@ -40,13 +41,20 @@ import { ReconcileLoop } from './reconcile-loop.js';
 import { ResourcesRepository } from './resources.repository.js';
 import { WakerModule } from './waker.module.js';
 
+/** What a gateway is only asked, which needs no lease. */
+const RUNTIME_READS: ReadonlySet<string> = new Set(['status', 'snapshotAgent', 'close']);
+
 /** Makes rows true: reconcilers, the host they work on, and the routes that come out of it. */
 @Module({
   imports: [OperationsModule, WakerModule, UpkeepModule, TenantErasureModule, MemberExportRunnerModule],
   controllers: [GatewaysController, RouteFeedController],
   providers: [
     gatewayDriverProvider,
-    { provide: GatewayRuntime, useClass: WirebotRuntime },
+    {
+      provide: GatewayRuntime,
+      inject: [LeaseGuard],
+      useFactory: (guard: LeaseGuard) => guard.guarded(new WirebotRuntime(), RUNTIME_READS),
+    },
     {
       provide: StepObserver,
       inject: [ControlPlaneConfig],
@@ -55,6 +63,7 @@ import { WakerModule } from './waker.module.js';
     },
     PhaseMetrics,
     ResourcesRepository,
+    LeaseGuard,
     HostDrivers,
     FleetWatch,
     HostsService,

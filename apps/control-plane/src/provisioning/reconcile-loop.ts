@@ -17,6 +17,7 @@ import { Log } from '../log.js';
 import { AgentReconciler } from './agent-reconciler.js';
 import { GatewayReconciler } from './gateway-reconciler.js';
 import { Housekeeping } from './housekeeping.js';
+import { HeldLease, type Instant, LeaseGuard } from './lease-guard.js';
 import { LeaseLost } from './provisioning.errors.js';
 import { Waker } from './waker.js';
 
@@ -53,6 +54,7 @@ export class ReconcileLoop implements OnApplicationBootstrap, BeforeApplicationS
     private readonly gateways: GatewayReconciler,
     private readonly housekeeping: Housekeeping,
     private readonly watch: FleetWatch,
+    private readonly guard: LeaseGuard,
     private readonly waker: Waker,
     private readonly wakes: WakeQueue,
     private readonly logger: Log,
@@ -113,22 +115,26 @@ export class ReconcileLoop implements OnApplicationBootstrap, BeforeApplicationS
   /** One pass under a lease. Never rejects: what failed is on the row and in the log, and the sweep comes back to it. */
   async #run(job: Job): Promise<void> {
     try {
+      const since = { monotonic: performance.now(), wall: Date.now() };
       const lease = await takeLease(this.database, job.table, job.id, this.config.nodeName, this.config.leaseSeconds);
-      if (lease) await this.#pass(job, lease);
+      if (lease) await this.#pass(job, lease, since);
     } catch (error) {
       if (error instanceof LeaseLost || this.#stop.signal.aborted) return;
       this.logger.error({ err: error, resource: job.id }, 'reconcile pass failed');
     }
   }
 
-  async #pass(job: Job, lease: Lease): Promise<void> {
+  async #pass(job: Job, lease: Lease, since: Instant): Promise<void> {
     const lost = new AbortController();
     const signal = AbortSignal.any([this.#stop.signal, lost.signal]);
-    const renewing = setInterval(() => void this.#renew(job, lease, lost), (this.config.leaseSeconds * 1000) / 3);
+    const { leaseSeconds } = this.config;
+    const renewal = () => renewLease(this.database, job.table, lease, leaseSeconds);
+    const held = new HeldLease(job.id, leaseSeconds, renewal, since);
+    const renewing = setInterval(() => void this.#renew(held, lost), (leaseSeconds * 1000) / 3);
     let dueInMs: number | null = SWEEP_MS;
     try {
       const reconciler = job.table === 'agents' ? this.agents : this.gateways;
-      dueInMs = await reconciler.reconcile(lease, signal);
+      dueInMs = await this.guard.run(held, () => reconciler.reconcile(lease, signal));
     } finally {
       clearInterval(renewing);
       const due = await releaseLease(this.database, job.table, lease, dueInMs);
@@ -137,13 +143,12 @@ export class ReconcileLoop implements OnApplicationBootstrap, BeforeApplicationS
     }
   }
 
-  async #renew(job: Job, lease: Lease, lost: AbortController): Promise<void> {
+  async #renew(held: HeldLease, lost: AbortController): Promise<void> {
     try {
-      if (!(await renewLease(this.database, job.table, lease, this.config.leaseSeconds)))
-        lost.abort(new LeaseLost(job.id));
+      if (!(await held.renew())) lost.abort(new LeaseLost(held.id));
     } catch (error) {
       // The database is away; when the lease runs out meanwhile, the fence keeps this pass from writing.
-      this.logger.warn({ err: error, resource: job.id }, 'lease not renewed');
+      this.logger.warn({ err: error, resource: held.id }, 'lease not renewed');
     }
   }
 
