@@ -43,7 +43,6 @@ const APP_GRANTS: Readonly<Record<string, readonly string[]>> = {
   backups: CHANGE,
   gateways: READ, // and to change some columns: see below
   hosts: READ,
-  installation: READ,
   invitations: CHANGE,
   member_exports: APPEND,
   members: CHANGE,
@@ -73,7 +72,10 @@ const APP_GRANTS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Columns that the role may not read though it may read others of the table. */
-const HIDDEN_COLUMNS: Readonly<Record<string, readonly string[]>> = { secrets: ['sealed'] };
+const HIDDEN_COLUMNS: Readonly<Record<string, readonly string[]>> = {
+  installation: ['settings', 'warm_pool'],
+  secrets: ['sealed'],
+};
 
 /** Columns that the role may change though not the whole row. */
 const CHANGED_COLUMNS: Readonly<Record<string, readonly string[]>> = {
@@ -373,8 +375,8 @@ describe('sealed columns', () => {
         `SELECT * FROM "${table}"`,
         `SELECT t FROM "${table}" t`,
         `SELECT to_jsonb(t) FROM "${table}" t`,
-        `SELECT count(*) FROM "${table}" WHERE "${name}" > '\\x00'`,
-        `UPDATE "${table}" SET version = version RETURNING "${name}"`,
+        `SELECT count(*) FROM "${table}" WHERE "${name}"::text > ''`,
+        `UPDATE "${table}" SET id = id RETURNING "${name}"`,
         `DELETE FROM "${table}" RETURNING *`,
       ];
       for (const sql of attempts) {

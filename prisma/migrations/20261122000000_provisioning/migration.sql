@@ -32,6 +32,10 @@ ADD COLUMN     "silent_since" TIMESTAMPTZ(3),
 ADD COLUMN     "state" TEXT NOT NULL DEFAULT 'active',
 ADD COLUMN     "state_since" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP;
 
+-- AlterTable
+ALTER TABLE "installation" ADD COLUMN     "settings" JSONB NOT NULL DEFAULT '{}',
+ADD COLUMN     "warm_pool" JSONB NOT NULL DEFAULT '{}';
+
 -- CreateTable
 CREATE TABLE "host_credentials" (
     "host_id" TEXT NOT NULL,
@@ -215,6 +219,10 @@ REVOKE DELETE, TRUNCATE ON "audit_heads" FROM wirebot_app, wirebot_system;
 
 -- A tenant asks for backups, reads what became of them and gives them up; their keys and their work are the system's.
 GRANT SELECT, INSERT, UPDATE ON "backups" TO wirebot_app;
+
+-- Tenants need the installation's name, not what operators decided.
+REVOKE SELECT ON "installation" FROM wirebot_app;
+GRANT SELECT ("id", "epoch", "created_at") ON "installation" TO wirebot_app;
 
 -- Nobody's gateway is a warm one, and a warm one is nobody's.
 ALTER TABLE "gateways" ADD CONSTRAINT "gateways_warm_is_nobodys" CHECK (("pool" IS NULL) = ("tenant_id" IS NOT NULL) OR "phase" = 'deleted');
