@@ -1,26 +1,21 @@
 import { existsSync, lstatSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { GatewayAddress, GatewayDriver, GatewaySpec, GatewayState } from '#libs/drivers/core';
+import { describePausing } from './gateway-driver-contract.pausing.js';
+import { describeStates } from './gateway-driver-contract.states.js';
 import {
-  DriverError,
-  type GatewayAddress,
-  type GatewayDriver,
-  type GatewaySpec,
-  type GatewayState,
-} from '#libs/drivers/core';
-import { ask, type DriverLab, eventually, newGatewayId, specOf, untilHealthy } from './gateway-driver-lab.js';
+  ask,
+  type DriverLab,
+  eventually,
+  failureOf,
+  forever,
+  newGatewayId,
+  specOf,
+  untilHealthy,
+} from './gateway-driver-lab.js';
 
-const forever = (): AbortSignal => AbortSignal.timeout(120_000);
 const modeOf = (path: string): string => (lstatSync(path).mode & 0o777).toString(8);
-
-const failureOf = async (work: Promise<unknown>): Promise<DriverError> => {
-  const error = await work.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  expect(error).toBeInstanceOf(DriverError);
-  return error as DriverError;
-};
 
 function assertRunning(state: GatewayState): asserts state is Extract<GatewayState, { status: 'running' }> {
   expect(state.status).toBe('running');
@@ -37,7 +32,11 @@ export function describeGatewayDriver(name: string, create: () => Promise<Driver
       await lab.neighbour.prepare(forever());
     });
     afterEach(async () => {
-      await Promise.all(made.flatMap((id) => [lab.driver.remove(id, forever()), lab.neighbour.remove(id, forever())]));
+      const clean = async (driver: GatewayDriver, id: string): Promise<void> => {
+        await driver.remove(id, forever());
+        await driver.destroyState(id, forever());
+      };
+      await Promise.all(made.flatMap((id) => [clean(lab.driver, id), clean(lab.neighbour, id)]));
       made = [];
     });
     afterAll(() => lab?.close());
@@ -352,6 +351,10 @@ export function describeGatewayDriver(name: string, create: () => Promise<Driver
       });
     });
 
+    const bench = { lab: () => lab, draft, start, running };
+    describePausing(bench);
+    describeStates(bench);
+
     describe('an aborted call', () => {
       it('rejects with the reason and has started nothing', async () => {
         const reason = new Error('shutting down');
@@ -367,6 +370,15 @@ export function describeGatewayDriver(name: string, create: () => Promise<Driver
           lab.driver.list(aborted),
           lab.driver.logs(spec.id, 1, aborted),
           lab.driver.writeSecrets(spec.id, {}, aborted),
+          lab.driver.pause(spec.id, aborted),
+          lab.driver.resume(spec.id, aborted),
+          lab.driver.adjust(spec.id, spec.resources, aborted),
+          lab.driver.stats(spec.id, aborted),
+          lab.driver.usage(aborted),
+          lab.driver.keepState(spec.id, 'a', aborted),
+          lab.driver.restoreState(spec.id, 'a', aborted),
+          lab.driver.dropState(spec.id, 'a', aborted),
+          lab.driver.listStates(aborted),
         ];
         for (const result of await Promise.allSettled(calls)) expect(result).toEqual({ status: 'rejected', reason });
         expect(await lab.driver.inspect(spec.id, forever())).toEqual({ status: 'absent' });

@@ -1,7 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import { createConnection, createServer, type Server } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import type { DriverErrorCode, GatewayAddress, GatewayDriver, GatewaySpec } from '#libs/drivers/core';
+import { expect } from 'vitest';
+import {
+  DriverError,
+  type DriverErrorCode,
+  type GatewayAddress,
+  type GatewayDriver,
+  type GatewayResources,
+  type GatewaySpec,
+  type GatewayState,
+} from '#libs/drivers/core';
 import { delay } from '#libs/kernel';
 
 /** What the contract suite needs besides a driver: the same host seen from the side, and ways to break things. */
@@ -17,6 +26,10 @@ export interface DriverLab {
   readonly image: string;
   /** True when the host restarts a crashed gateway without the driver. */
   readonly restartsByItself: boolean;
+  /** False where limits are words only. */
+  readonly hasLimits: boolean;
+  /** The limits that are in force for it; null where there are none. */
+  limitsOf(id: string): Promise<GatewayResources | null>;
   nextPort(): number;
   /** SIGKILL from outside, as the kernel does when memory ends. */
   kill(id: string): Promise<void>;
@@ -33,6 +46,27 @@ export interface Occupation {
   untouched(): Promise<boolean>;
   end(): Promise<void>;
 }
+
+/** What each part of the contract suite works with; what it drafts is removed after each test. */
+export interface DriverBench {
+  lab(): DriverLab;
+  draft(overrides?: Partial<GatewaySpec>): GatewaySpec;
+  /** Ensures it and waits until it answers. */
+  start(spec: GatewaySpec): Promise<GatewayAddress>;
+  running(id: string): Promise<Extract<GatewayState, { status: 'running' }>>;
+}
+
+/** Bounds a call whose duration is not what is tested. */
+export const forever = (): AbortSignal => AbortSignal.timeout(120_000);
+
+export const failureOf = async (work: Promise<unknown>): Promise<DriverError> => {
+  const error = await work.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  expect(error).toBeInstanceOf(DriverError);
+  return error as DriverError;
+};
 
 /** The stand-in gateway's file: see fixtures/gateway.mjs for what it answers. */
 export const fixtureGatewayFile = (): string => fileURLToPath(new URL('./fixtures/gateway.mjs', import.meta.url));
@@ -59,9 +93,14 @@ export const specOf = (lab: DriverLab, overrides: Partial<GatewaySpec> = {}): Ga
 };
 
 /** A JSON answer of the stand-in gateway. */
-export async function ask<T>(at: GatewayAddress, path: string, query: Record<string, string> = {}): Promise<T> {
+export async function ask<T>(
+  at: GatewayAddress,
+  path: string,
+  query: Record<string, string> = {},
+  milliseconds = 5_000,
+): Promise<T> {
   const url = `http://${at.host}:${at.port}${path}?${new URLSearchParams(query).toString()}`;
-  const response = await fetch(url, { signal: AbortSignal.timeout(5_000), headers: { connection: 'close' } });
+  const response = await fetch(url, { signal: AbortSignal.timeout(milliseconds), headers: { connection: 'close' } });
   if (!response.ok) throw new Error(`${path} answered ${response.status}: ${await response.text()}`);
   return (await response.json()) as T;
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type Docker from 'dockerode';
-import type { FileOwner, GatewaySpec } from '#libs/drivers/core';
+import type { FileOwner, GatewayResources, GatewaySpec } from '#libs/drivers/core';
 
 export const LABELS = {
   instance: 'wirebot.instance',
@@ -15,7 +15,7 @@ export const STATE_IN_CONTAINER = '/state';
 export const SECRETS_IN_CONTAINER = '/run/secrets/wirebot';
 
 /** Raise when the container contract below changes, so that running gateways are replaced by ones that follow it. */
-const CONTRACT = 1;
+const CONTRACT = 2;
 
 /** Limits every gateway gets besides its own resources. */
 const FIXED = {
@@ -68,10 +68,7 @@ function hostConfig({ resources }: GatewaySpec, place: ContainerPlace): Docker.H
     ReadonlyRootfs: true,
     CapDrop: ['ALL'],
     SecurityOpt: ['no-new-privileges'],
-    PidsLimit: resources.pids,
-    Memory: resources.memoryBytes,
-    MemorySwap: resources.memoryBytes, // the same value: no swap
-    NanoCpus: Math.round(resources.cpus * 1e9),
+    ...limitsOf(resources),
     Ulimits: [
       { Name: 'nofile', Soft: FIXED.openFiles, Hard: FIXED.openFiles },
       { Name: 'core', Soft: 0, Hard: 0 }, // a core file would put secrets on the disk
@@ -87,6 +84,14 @@ function hostConfig({ resources }: GatewaySpec, place: ContainerPlace): Docker.H
   };
 }
 
+/** What the engine can change while a container runs. */
+export const limitsOf = ({ cpus, memoryBytes, pids }: GatewayResources) => ({
+  PidsLimit: pids,
+  Memory: memoryBytes,
+  MemorySwap: memoryBytes, // the same value: no swap
+  NanoCpus: Math.round(cpus * 1e9),
+});
+
 const environment = (spec: GatewaySpec): string[] =>
   Object.entries({
     ...spec.environment,
@@ -98,11 +103,10 @@ const environment = (spec: GatewaySpec): string[] =>
     WIREBOT_CONTROL_PORT: String(spec.controlPort),
   }).map(([name, value]) => `${name}=${value}`);
 
-/** Equal for containers that need no replacement. Secrets stay outside: they change without a restart. */
+/** Equal for containers that need no replacement. Secrets and limits stay outside: they change without a restart. */
 export function specHash(spec: GatewaySpec, place: ContainerPlace): string {
-  const { id, kind, runtime, generation, image, port, controlPort, resources } = spec;
+  const { id, kind, runtime, generation, image, port, controlPort } = spec;
   const environmentInOrder = Object.entries(spec.environment).sort(([a], [b]) => (a < b ? -1 : 1));
-  const { cpus, memoryBytes, pids } = resources;
   const parts = [
     CONTRACT,
     id,
@@ -112,9 +116,6 @@ export function specHash(spec: GatewaySpec, place: ContainerPlace): string {
     image,
     port,
     controlPort,
-    cpus,
-    memoryBytes,
-    pids,
     environmentInOrder,
     Object.values(placeParts(place)),
   ];

@@ -1,8 +1,10 @@
-import { DriverError, type GatewaySpec } from '#libs/drivers/core';
+import { DriverError, type GatewayResources, type GatewaySpec } from '#libs/drivers/core';
 import { delay } from '#libs/kernel';
 import type Docker from 'dockerode';
-import { type ContainerPlace, containerOptions, LABELS, specHash } from './container-spec.js';
+import { type ContainerPlace, containerOptions, LABELS, limitsOf, specHash } from './container-spec.js';
+import { isAlive } from './container-state.js';
 import { callEngine, callUnless, ENGINE_LIMITS, statusOfFailure } from './engine-call.js';
+import { readUse } from './engine-stats.js';
 
 export interface FoundContainer {
   readonly info: Docker.ContainerInspectInfo;
@@ -12,6 +14,8 @@ export interface FoundContainer {
 
 const ATTEMPTS = 3;
 const REMOVAL_POLL = 100;
+/** Share of a lower memory limit that may be in use for it to be set alive; above it the kernel would end the gateway. */
+const FITS = 0.9;
 
 /** The containers of one instance, by gateway id. */
 export class Containers {
@@ -46,7 +50,10 @@ export class Containers {
           false,
         );
       }
-      if (found && isUsable(found.info, hash)) return this.#start(found.info, signal);
+      if (found && isUsable(found.info, hash)) {
+        await this.adjust(found.info, spec.resources, signal);
+        return this.#start(found.info, signal);
+      }
       if (found) await this.discard(found.info, graceSeconds, signal);
       const created = await callUnless(409, signal, ENGINE_LIMITS.change, (abortSignal) =>
         this.docker.createContainer({ ...containerOptions(spec, place), abortSignal }),
@@ -62,9 +69,57 @@ export class Containers {
     );
   }
 
-  /** Resolves once its process has ended, or when it is gone altogether. */
-  async stop(containerId: string, graceSeconds: number, signal: AbortSignal): Promise<void> {
-    const container = this.docker.getContainer(containerId);
+  /** Freezes it; a container that does not run is the engine's conflict. */
+  async pause({ Id }: Docker.ContainerInspectInfo, signal: AbortSignal): Promise<void> {
+    const container = this.docker.getContainer(Id);
+    try {
+      await callEngine(signal, ENGINE_LIMITS.change, (abortSignal) => container.pause({ abortSignal }));
+    } catch (error) {
+      // Frozen by somebody else meanwhile: that is what was asked for.
+      if (statusOfFailure(error) === undefined || !(await this.#inspect(Id, signal))?.State.Paused) throw error;
+    }
+  }
+
+  async resume({ Id }: Docker.ContainerInspectInfo, signal: AbortSignal): Promise<void> {
+    const container = this.docker.getContainer(Id);
+    try {
+      await callEngine(signal, ENGINE_LIMITS.change, (abortSignal) => container.unpause({ abortSignal }));
+    } catch (error) {
+      // Thawed, ended or removed by somebody else meanwhile.
+      if (statusOfFailure(error) === undefined || (await this.#inspect(Id, signal))?.State.Paused) throw error;
+    }
+  }
+
+  /** Gives it other limits. What its kernel does not take while it runs (500) is tried again when it starts. */
+  async adjust(info: Docker.ContainerInspectInfo, wanted: GatewayResources, signal: AbortSignal): Promise<void> {
+    const resources = (await this.#wouldOverrun(info, wanted, signal))
+      ? { ...wanted, memoryBytes: info.HostConfig.Memory ?? wanted.memoryBytes }
+      : wanted;
+    if (hasLimits(info, resources)) return;
+    const container = this.docker.getContainer(info.Id);
+    const change = (abortSignal: AbortSignal): Promise<unknown> =>
+      container.update({ ...limitsOf(resources), abortSignal });
+    try {
+      await callEngine(signal, ENGINE_LIMITS.change, change);
+    } catch (error) {
+      if (!isAlive(info) || statusOfFailure(error) !== 500) throw error;
+    }
+  }
+
+  async #wouldOverrun(
+    info: Docker.ContainerInspectInfo,
+    { memoryBytes }: GatewayResources,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    if (!isAlive(info) || memoryBytes >= (info.HostConfig.Memory ?? 0)) return false;
+    const use = await readUse(this.docker.getContainer(info.Id), signal);
+    return (use.memoryBytes ?? 0) > memoryBytes * FITS;
+  }
+
+  /** Resolves once its process has ended, or when it is gone altogether. A frozen one is thawed: it has to hear of its end. */
+  async stop(info: Docker.ContainerInspectInfo, graceSeconds: number, signal: AbortSignal): Promise<void> {
+    if (info.State.Paused) await this.resume(info, signal);
+    const container = this.docker.getContainer(info.Id);
     const limit = graceSeconds * 1_000 + ENGINE_LIMITS.change;
     await unlessGone(() =>
       callUnless(304, signal, limit, (abortSignal) => container.stop({ t: graceSeconds, abortSignal })),
@@ -73,7 +128,7 @@ export class Containers {
 
   /** Stops and removes it, and waits until the engine has let go of its name. */
   async discard(info: Docker.ContainerInspectInfo, graceSeconds: number, signal: AbortSignal): Promise<void> {
-    if (info.State.Running && !info.State.Paused) await this.stop(info.Id, graceSeconds, signal);
+    if (isAlive(info)) await this.stop(info, graceSeconds, signal);
     const container = this.docker.getContainer(info.Id);
     // 409: a removal that was started before (by a caller that was killed) is under way.
     await unlessGone(() =>
@@ -95,6 +150,7 @@ export class Containers {
       // Waiting for its next automatic restart: do it now, so that something runs when this resolves.
       return callEngine(signal, ENGINE_LIMITS.change, (abortSignal) => container.restart({ t: 0, abortSignal }));
     }
+    if (info.State.Paused) return this.resume(info, signal);
     if (!info.State.Running) await this.#startNew(info.Id, signal);
   }
 
@@ -111,7 +167,10 @@ export class Containers {
 }
 
 const isUsable = ({ Config, State }: Docker.ContainerInspectInfo, hash: string): boolean =>
-  Config.Labels[LABELS.spec] === hash && !State.Dead && !State.Paused && State.Status !== 'removing';
+  Config.Labels[LABELS.spec] === hash && !State.Dead && State.Status !== 'removing';
+
+const hasLimits = ({ HostConfig }: Docker.ContainerInspectInfo, resources: GatewayResources): boolean =>
+  Object.entries(limitsOf(resources)).every(([name, value]) => HostConfig[name as keyof Docker.HostConfig] === value);
 
 /** Somebody else was faster: what should be gone is gone. */
 async function unlessGone(work: () => Promise<unknown>): Promise<void> {

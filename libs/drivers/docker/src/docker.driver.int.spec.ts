@@ -5,9 +5,10 @@ import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { defaultSecretsRoot, type GatewayAddress, type GatewaySpec } from '#libs/drivers/core';
+import { defaultSecretsRoot, type GatewayAddress, type GatewayResources, type GatewaySpec } from '#libs/drivers/core';
 import {
   ask,
+  cgroupLimits,
   cuttingProxy,
   describeGatewayDriver,
   describeUnreachableEngine,
@@ -66,6 +67,8 @@ async function createLab(): Promise<DockerLab> {
     secretsRoot: own.secretsRoot,
     image: await fixtureImage(base, socketPath),
     restartsByItself: true,
+    hasLimits: true,
+    limitsOf: (id) => limitsInForce(docker, `wirebot-${own.instance}-${id}`),
     nextPort: () => (port += 2),
     kill: async (id) =>
       void process.kill((await docker.getContainer(`wirebot-${own.instance}-${id}`).inspect()).State.Pid, 'SIGKILL'),
@@ -93,6 +96,12 @@ async function ensureCutShort(base: string, options: DockerDriverOptions, spec: 
     .getContainer(`wirebot-${options.instance}-${spec.id}`)
     .inspect();
   expect(left.State.Status).toBe('created');
+}
+
+/** As the kernel has them, not as the engine remembers them. */
+async function limitsInForce(docker: Docker, name: string): Promise<GatewayResources> {
+  const { State } = await docker.getContainer(name).inspect();
+  return cgroupLimits(State.Pid);
 }
 
 async function occupyName(docker: Docker, name: string, spec: GatewaySpec): Promise<Occupation> {

@@ -2,23 +2,28 @@ import { resolve } from 'node:path';
 import {
   assertGatewayId,
   DriverError,
-  ensurePrivateDirectory,
   type FileOwner,
   type GatewayAddress,
   GatewayDriver,
   type GatewayInventoryEntry,
+  type GatewayResources,
   type GatewaySpec,
   type GatewayState,
+  type GatewayStats,
   type HostFacts,
+  type HostUsage,
   prepareSecretsRoot,
   removeDirectory,
+  StateDirectories,
   writeSecretsDirectory,
 } from '#libs/drivers/core';
 import Docker from 'dockerode';
 import { type ContainerPlace, LABELS } from './container-spec.js';
+import { isAlive, stateOf } from './container-state.js';
 import { Containers } from './containers.js';
 import { callEngine, ENGINE_LIMITS } from './engine-call.js';
 import { readLogs } from './engine-logs.js';
+import { NOTHING_KNOWN, readCapacity, readUse } from './engine-stats.js';
 import { watchContainers } from './engine-events.js';
 import { ensureHostNetwork, type HostNetwork } from './host-network.js';
 import { slotAddress } from './subnets.js';
@@ -48,6 +53,7 @@ export class DockerDriver extends GatewayDriver {
   readonly name = 'docker';
   readonly #docker: Docker;
   readonly #containers: Containers;
+  readonly #states: StateDirectories;
   #network: HostNetwork | undefined;
 
   constructor(private readonly options: DockerDriverOptions) {
@@ -59,10 +65,12 @@ export class DockerDriver extends GatewayDriver {
       throw new DriverError('engine-refused', 'Gateways never run as root; name another user.', false);
     this.#docker = new Docker({ socketPath: options.socketPath });
     this.#containers = new Containers(this.#docker, options.instance);
+    this.#states = new StateDirectories(options.stateRoot);
   }
 
   async prepare(signal: AbortSignal): Promise<HostFacts> {
     await prepareSecretsRoot(this.options.secretsRoot, this.options.allowSecretsOnDisk ?? false);
+    await this.#states.prepare();
     this.#network = await ensureHostNetwork(this.#docker, this.options.instance, signal);
     return { hostAddressForGateways: this.#network.gateway, isolation: ISOLATION };
   }
@@ -71,7 +79,10 @@ export class DockerDriver extends GatewayDriver {
     assertGatewayId(spec.id);
     if (!this.#network) await this.prepare(signal);
     const place = this.#place(spec, this.#network!);
-    await ensurePrivateDirectory(place.stateDirectory, this.options.user);
+    await this.#states.ready(spec.id, this.options.user, async () => {
+      const info = await this.#find(spec.id, signal);
+      return info !== undefined && isAlive(info);
+    });
     await writeSecretsDirectory(place.secretsDirectory, spec.secrets, this.options.user);
     try {
       await this.#containers.converge(spec, place, REPLACE_GRACE, signal);
@@ -90,31 +101,74 @@ export class DockerDriver extends GatewayDriver {
   }
 
   async inspect(id: string, signal: AbortSignal): Promise<GatewayState> {
-    assertGatewayId(id);
-    const found = await this.#containers.find(id, signal);
-    return found && !found.foreign ? stateOf(found.info) : { status: 'absent' };
+    const info = await this.#find(id, signal);
+    return info ? stateOf(info) : { status: 'absent' };
   }
 
   async stop(id: string, graceSeconds: number, signal: AbortSignal): Promise<void> {
-    assertGatewayId(id);
-    const found = await this.#containers.find(id, signal);
-    if (found && !found.foreign) await this.#containers.stop(found.info.Id, graceSeconds, signal);
+    const info = await this.#find(id, signal);
+    if (info) await this.#containers.stop(info, graceSeconds, signal);
   }
 
   async remove(id: string, signal: AbortSignal): Promise<void> {
-    assertGatewayId(id);
-    const found = await this.#containers.find(id, signal);
-    if (found && !found.foreign) await this.#containers.discard(found.info, REPLACE_GRACE, signal);
+    const info = await this.#find(id, signal);
+    if (info) await this.#containers.discard(info, REPLACE_GRACE, signal);
     await removeDirectory(this.#secrets(id));
   }
 
-  async destroyState(id: string, signal: AbortSignal): Promise<void> {
-    assertGatewayId(id);
-    const found = await this.#containers.find(id, signal);
-    if (found && !found.foreign && found.info.State.Running) {
-      throw new DriverError('gateway-running', `The gateway ${id} runs; remove it before its state.`, false);
+  async pause(id: string, signal: AbortSignal): Promise<void> {
+    const info = await this.#find(id, signal);
+    if (info?.State.Paused) return;
+    if (!info || stateOf(info).status !== 'running') {
+      throw new DriverError('engine-refused', `The gateway ${id} does not run, so it cannot be paused.`, false);
     }
-    await removeDirectory(this.#state(id));
+    await this.#containers.pause(info, signal);
+  }
+
+  async resume(id: string, signal: AbortSignal): Promise<void> {
+    const info = await this.#find(id, signal);
+    if (info?.State.Paused) await this.#containers.resume(info, signal);
+  }
+
+  async adjust(id: string, resources: GatewayResources, signal: AbortSignal): Promise<void> {
+    const info = await this.#find(id, signal);
+    if (info) await this.#containers.adjust(info, resources, signal);
+  }
+
+  async stats(id: string, signal: AbortSignal): Promise<GatewayStats> {
+    const info = await this.#find(id, signal);
+    const use = info && isAlive(info) ? await readUse(this.#docker.getContainer(info.Id), signal) : NOTHING_KNOWN;
+    return { ...use, diskBytes: await this.#states.usedBytes(id, signal) };
+  }
+
+  async usage(signal: AbortSignal): Promise<HostUsage> {
+    return { ...(await readCapacity(this.#docker, signal)), disk: await this.#states.disk() };
+  }
+
+  async keepState(id: string, name: string, signal: AbortSignal): Promise<void> {
+    await this.#assertEnded(id, signal);
+    await this.#states.keep(id, name, signal);
+  }
+
+  async restoreState(id: string, name: string, signal: AbortSignal): Promise<void> {
+    await this.#assertEnded(id, signal);
+    await this.#states.restore(id, name, signal);
+  }
+
+  async dropState(id: string, name: string, signal: AbortSignal): Promise<void> {
+    assertGatewayId(id);
+    signal.throwIfAborted();
+    await this.#states.drop(id, name);
+  }
+
+  async destroyState(id: string, signal: AbortSignal): Promise<void> {
+    await this.#assertEnded(id, signal);
+    await this.#states.destroy(id);
+  }
+
+  async listStates(signal: AbortSignal): Promise<{ readonly id: string; readonly kept: readonly string[] }[]> {
+    signal.throwIfAborted();
+    return this.#states.list();
   }
 
   async list(signal: AbortSignal): Promise<GatewayInventoryEntry[]> {
@@ -125,7 +179,7 @@ export class DockerDriver extends GatewayDriver {
     return containers.map(({ Labels, State }) => ({
       id: Labels[LABELS.gateway]!,
       generation: Number(Labels[LABELS.generation]),
-      running: State === 'running',
+      running: State === 'running' || State === 'paused',
     }));
   }
 
@@ -134,9 +188,23 @@ export class DockerDriver extends GatewayDriver {
   }
 
   async logs(id: string, lines: number, signal: AbortSignal): Promise<string[]> {
+    const info = await this.#find(id, signal);
+    return info ? readLogs(this.#docker.getContainer(info.Id), lines, signal) : [];
+  }
+
+  /** The container of that gateway, unless it is somebody else's that only has its name. */
+  async #find(id: string, signal: AbortSignal): Promise<Docker.ContainerInspectInfo | undefined> {
     assertGatewayId(id);
     const found = await this.#containers.find(id, signal);
-    return found && !found.foreign ? readLogs(this.#docker.getContainer(found.info.Id), lines, signal) : [];
+    return found?.foreign ? undefined : found?.info;
+  }
+
+  /** Frozen counts as running: it goes on where it was, with its files open. */
+  async #assertEnded(id: string, signal: AbortSignal): Promise<void> {
+    const info = await this.#find(id, signal);
+    if (info && isAlive(info)) {
+      throw new DriverError('gateway-running', `The gateway ${id} runs; stop it before its state is touched.`, false);
+    }
   }
 
   /** The port decides the address, so a container that the engine restarts by itself comes back where routes point. */
@@ -157,13 +225,9 @@ export class DockerDriver extends GatewayDriver {
       network: network.name,
       address,
       user: this.options.user,
-      stateDirectory: this.#state(spec.id),
+      stateDirectory: this.#states.of(spec.id),
       secretsDirectory: this.#secrets(spec.id),
     };
-  }
-
-  #state(id: string): string {
-    return resolve(this.options.stateRoot, id);
   }
 
   #secrets(id: string): string {
@@ -173,20 +237,3 @@ export class DockerDriver extends GatewayDriver {
 
 const isNetworkGone = (error: unknown): error is DriverError =>
   error instanceof DriverError && /network \S+ not found/i.test(error.message);
-
-function stateOf(info: Docker.ContainerInspectInfo): GatewayState {
-  const { State, Config, NetworkSettings } = info;
-  const generation = Number(Config.Labels[LABELS.generation]);
-  // Between two restarts nothing runs, whatever the engine's "Running" says.
-  if (!State.Running || State.Restarting || State.Paused) {
-    const exitCode = State.Status === 'created' || State.Paused ? null : State.ExitCode;
-    return { status: 'stopped', generation, exitCode, oomKilled: State.OOMKilled };
-  }
-  const host = Object.values(NetworkSettings.Networks)[0]?.IPAddress ?? '';
-  const address = {
-    host,
-    port: Number(Config.Labels[LABELS.port]),
-    controlPort: Number(Config.Labels[LABELS.controlPort]),
-  };
-  return { status: 'running', generation, address, startedAt: State.StartedAt };
-}

@@ -22,9 +22,9 @@ const HEAP_SHARE = 0.75;
 /** What a gateway gets from our own environment. Everything else in there may be a secret. */
 const INHERITED = ['PATH', 'TZ', 'LANG'];
 
-/** Equal for processes that need no replacement. */
+/** Equal for processes that need no replacement. Another heap limit comes with the next start. */
 export function specHash(spec: GatewaySpec, place: LaunchPlace): string {
-  const { id, kind, runtime, generation, image, port, controlPort, resources } = spec;
+  const { id, kind, runtime, generation, image, port, controlPort } = spec;
   const environment = Object.entries(spec.environment).sort(([a], [b]) => (a < b ? -1 : 1));
   const { stateDirectory, secretsDirectory, nodePath } = place;
   const parts = [
@@ -35,7 +35,6 @@ export function specHash(spec: GatewaySpec, place: LaunchPlace): string {
     image,
     port,
     controlPort,
-    resources.memoryBytes,
     environment,
     stateDirectory,
     secretsDirectory,

@@ -46,6 +46,8 @@ async function createLab(): Promise<ProcessLab> {
     secretsRoot: own.secretsRoot,
     image: fixtureGatewayFile(),
     restartsByItself: false,
+    hasLimits: false,
+    limitsOf: async () => null,
     records: own.records,
     nextPort: () => (port += 2),
     kill: async (id) => void process.kill(recordOf(id).process!.pid, 'SIGKILL'),

@@ -1,28 +1,32 @@
 import { once } from 'node:events';
-import { constants } from 'node:os';
+import { availableParallelism, constants, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import {
   assertGatewayId,
   DriverError,
-  ensurePrivateDirectory,
   type FileOwner,
   type GatewayAddress,
   GatewayDriver,
   type GatewayInventoryEntry,
+  type GatewayResources,
   type GatewaySpec,
   type GatewayState,
+  type GatewayStats,
   type HostFacts,
+  type HostUsage,
   isAlive,
+  isFrozen,
   prepareSecretsRoot,
   removeDirectory,
   type ProcessIdentity,
-  signalProcess,
+  StateDirectories,
   writeSecretsDirectory,
 } from '#libs/drivers/core';
-import { delay } from '#libs/kernel';
 import { assertStartable, launch, type LaunchPlace, LOOPBACK, specHash } from './launch.js';
 import { lastLines, trimLog } from './log-file.js';
 import { findByStateDirectory } from './orphans.js';
+import { end, freeze, thaw } from './process-end.js';
+import { readUse } from './process-use.js';
 import { type ProcessRecord, Records } from './records.js';
 import { Changes } from './changes.js';
 
@@ -40,9 +44,6 @@ export interface ProcessDriverOptions {
 
 /** Seconds a replaced or removed gateway has to end by itself. */
 const REPLACE_GRACE = 25;
-/** Milliseconds. After SIGKILL only the kernel is waited for. */
-const KILL_LIMIT = 5_000;
-const ALIVE_POLL = 25;
 
 const ISOLATION =
   'None but separate processes: gateways run as the same user on the same network as the platform. For development, and for members who trust each other.';
@@ -52,6 +53,7 @@ export class ProcessDriver extends GatewayDriver {
   readonly name = 'process';
   readonly #records: Records;
   readonly #changes: Changes;
+  readonly #states: StateDirectories;
   /** Of the processes this one started, by keyOf: settles when the exit code is written down. */
   readonly #exits = new Map<string, Promise<void>>();
   readonly #owner: FileOwner = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
@@ -63,11 +65,13 @@ export class ProcessDriver extends GatewayDriver {
     }
     this.#records = new Records(join(options.runRoot, options.instance));
     this.#changes = new Changes(() => this.#alive());
+    this.#states = new StateDirectories(options.stateRoot);
   }
 
   async prepare(signal: AbortSignal): Promise<HostFacts> {
     signal.throwIfAborted();
     await prepareSecretsRoot(this.options.secretsRoot, this.options.allowSecretsOnDisk ?? false);
+    await this.#states.prepare();
     this.#records.prepare();
     return { hostAddressForGateways: LOOPBACK, isolation: ISOLATION };
   }
@@ -76,12 +80,15 @@ export class ProcessDriver extends GatewayDriver {
     assertGatewayId(spec.id);
     await this.prepare(signal);
     const place = this.#place(spec.id);
-    await ensurePrivateDirectory(place.stateDirectory, this.#owner);
+    await this.#states.ready(spec.id, this.#owner, async () => this.#checked(spec.id, signal) !== undefined);
     await writeSecretsDirectory(place.secretsDirectory, spec.secrets, this.#owner);
     const present = this.#find(spec.id);
     const hash = specHash(spec, place);
     if (present?.process && isAlive(present.process)) {
-      if (present.hash === hash) return addressOf(present);
+      if (present.hash === hash) {
+        thaw(present.process);
+        return addressOf(present);
+      }
       await end(present.process, REPLACE_GRACE, signal);
     }
     await assertStartable(spec);
@@ -105,7 +112,8 @@ export class ProcessDriver extends GatewayDriver {
     if (!record) return { status: 'absent' };
     const { generation, startedAt } = record;
     if (record.process && isAlive(record.process)) {
-      return { status: 'running', generation, startedAt, address: addressOf(record) };
+      const status = isFrozen(record.process) ? 'paused' : 'running';
+      return { status, generation, startedAt, address: addressOf(record) };
     }
     return { status: 'stopped', generation, exitCode: record.exitCode ?? null, oomKilled: false };
   }
@@ -124,11 +132,57 @@ export class ProcessDriver extends GatewayDriver {
     this.#records.remove(id);
   }
 
-  async destroyState(id: string, signal: AbortSignal): Promise<void> {
-    if ((await this.inspect(id, signal)).status === 'running') {
-      throw new DriverError('gateway-running', `The gateway ${id} runs; remove it before its state.`, false);
+  async pause(id: string, signal: AbortSignal): Promise<void> {
+    const running = this.#checked(id, signal);
+    if (!running || !(await freeze(running, signal))) {
+      throw new DriverError('engine-refused', `The gateway ${id} does not run, so it cannot be paused.`, false);
     }
-    await removeDirectory(this.#place(id).stateDirectory);
+  }
+
+  async resume(id: string, signal: AbortSignal): Promise<void> {
+    const running = this.#checked(id, signal);
+    if (running) thaw(running);
+  }
+
+  /** Nothing of it can be changed alive: V8 takes its heap's limit at the start, and there are no others (docs/drivers.md). */
+  async adjust(id: string, _resources: GatewayResources, signal: AbortSignal): Promise<void> {
+    this.#checked(id, signal);
+  }
+
+  async stats(id: string, signal: AbortSignal): Promise<GatewayStats> {
+    const running = this.#checked(id, signal);
+    const use = running ? await readUse(running.pid) : { memoryBytes: null, cpuSeconds: null, pids: null };
+    return { ...use, diskBytes: await this.#states.usedBytes(id, signal) };
+  }
+
+  async usage(signal: AbortSignal): Promise<HostUsage> {
+    signal.throwIfAborted();
+    return { cpus: availableParallelism(), memoryBytes: totalmem(), disk: await this.#states.disk() };
+  }
+
+  async keepState(id: string, name: string, signal: AbortSignal): Promise<void> {
+    this.#assertEnded(id, signal);
+    await this.#states.keep(id, name, signal);
+  }
+
+  async restoreState(id: string, name: string, signal: AbortSignal): Promise<void> {
+    this.#assertEnded(id, signal);
+    await this.#states.restore(id, name, signal);
+  }
+
+  async dropState(id: string, name: string, signal: AbortSignal): Promise<void> {
+    this.#checked(id, signal);
+    await this.#states.drop(id, name);
+  }
+
+  async destroyState(id: string, signal: AbortSignal): Promise<void> {
+    this.#assertEnded(id, signal);
+    await this.#states.destroy(id);
+  }
+
+  async listStates(signal: AbortSignal): Promise<{ readonly id: string; readonly kept: readonly string[] }[]> {
+    signal.throwIfAborted();
+    return this.#states.list();
   }
 
   async list(signal: AbortSignal): Promise<GatewayInventoryEntry[]> {
@@ -148,6 +202,20 @@ export class ProcessDriver extends GatewayDriver {
     assertGatewayId(id);
     signal.throwIfAborted();
     return lastLines(this.#records.logFile(id), lines);
+  }
+
+  /** The living process of a gateway, for calls that need nothing else. */
+  #checked(id: string, signal: AbortSignal): ProcessIdentity | undefined {
+    assertGatewayId(id);
+    signal.throwIfAborted();
+    const process = this.#find(id)?.process;
+    return process && isAlive(process) ? process : undefined;
+  }
+
+  #assertEnded(id: string, signal: AbortSignal): void {
+    if (this.#checked(id, signal)) {
+      throw new DriverError('gateway-running', `The gateway ${id} runs; stop it before its state is touched.`, false);
+    }
   }
 
   /** Written down before and after: a crash in between leaves a record without a process, and #find looks for it. */
@@ -216,35 +284,3 @@ const addressOf = ({ port, controlPort }: Pick<ProcessRecord, 'port' | 'controlP
   port,
   controlPort,
 });
-
-/** SIGTERM to the gateway, and when the time is over SIGKILL to it and whatever it has started. */
-async function end(running: ProcessIdentity, graceSeconds: number, signal: AbortSignal): Promise<void> {
-  signalProcess(running, 'SIGTERM');
-  if (await ended(running, graceSeconds * 1_000, signal)) return;
-  killGroup(running);
-  if (!(await ended(running, KILL_LIMIT, signal))) {
-    throw new DriverError(
-      'engine-timeout',
-      `The process ${running.pid} does not end after SIGKILL; it waits for the kernel or a disk.`,
-      true,
-    );
-  }
-}
-
-async function ended(running: ProcessIdentity, milliseconds: number, signal: AbortSignal): Promise<boolean> {
-  const until = Date.now() + milliseconds;
-  while (isAlive(running)) {
-    if (Date.now() >= until) return false;
-    await delay(ALIVE_POLL, signal);
-  }
-  return true;
-}
-
-/** The negative pid is its process group: it leads one of its own. */
-function killGroup(running: ProcessIdentity): void {
-  try {
-    if (isAlive(running)) process.kill(-running.pid, 'SIGKILL');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-  }
-}
