@@ -37,6 +37,8 @@ export const LIMITS = {
   /** Longest titles, keys and ids, in characters. */
   title: 80,
   idempotencyKey: 128,
+  /** So long a gateway that agreed to sleep takes no new work, if nobody wakes it or puts it to sleep. */
+  suspension: 30_000,
   /** A job that is due within this keeps the gateway awake. */
   jobAhead: 60_000,
   /** The event loop's delay is sampled that often while there is work and for a while after, and kept for a minute. */

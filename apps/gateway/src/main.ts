@@ -49,9 +49,10 @@ async function start(): Promise<void> {
   const delay = new LoopDelay();
   const activity = new Activity(clock, uptime, delay);
   const metrics = new Metrics();
+  const store = new ConfigStore(environment.stateDir);
   const gateway = new Gateway(
     { gatewayId: environment.gatewayId, stateDir: environment.stateDir, version: VERSION, delay },
-    new ConfigStore(environment.stateDir),
+    store,
     (config) => ({
       clock,
       uptime,
@@ -65,10 +66,18 @@ async function start(): Promise<void> {
       logger,
     }),
   );
-  await gateway.load();
+  const credential = new ControlCredential(environment.secretsDir);
+  await gateway.load(await credential.loadClaim());
+  if (store.claimedBy !== undefined) credential.rememberClaim(store.claimedBy);
   const access = new AccessControl(gateway, new FailedAttempts(uptime), metrics, activity);
   const main = createMainListener({ gateway, access, activity, metrics, logger });
-  const control = createControlListener({ gateway, credential: new ControlCredential(environment.secretsDir), logger });
+  const control = createControlListener({
+    gateway,
+    credential,
+    activity,
+    logger,
+    closeIdleConnections: () => main.server.closeIdleConnections(),
+  });
   const sockets = new SocketListener({ gateway, access, activity, metrics, logger, now: () => clock.now() });
   sockets.listen(main.server);
   const sweep = setInterval(() => {

@@ -1,5 +1,6 @@
 import type { BusyReason, GatewayStatus } from '#libs/contracts';
 import { LIMITS } from '../limits.js';
+import type { Gauges } from '../metrics.js';
 import type { Activity } from '../load/activity.js';
 import type { Agent } from './agent.js';
 
@@ -27,3 +28,13 @@ export const agentStatusOf = (agent: Agent): GatewayStatus['agents'][number] => 
   diskBytes: agent.diskBytes,
   fault: agent.fault,
 });
+
+export function gaugesOf(agents: readonly Agent[]): Gauges {
+  const sum = (of: (agent: Agent) => number) => agents.reduce((total, agent) => total + of(agent), 0);
+  return {
+    agents: agents.length,
+    agents_open: sum((agent) => (agent.isOpen ? 1 : 0)),
+    sockets: sum((agent) => agent.sockets.size),
+    tasks_active: sum((agent) => agent.activeTasks),
+  };
+}

@@ -1,15 +1,28 @@
-import type { AgentConfig, ConfigApplied, GatewayConfig, GatewayStatus, MemberClaims } from '#libs/contracts';
+import type {
+  AgentConfig,
+  ConfigApplied,
+  GatewayConfig,
+  GatewayProcessState,
+  GatewayStatus,
+  MemberClaims,
+  SuspendAnswer,
+} from '#libs/contracts';
 import { createMemberTokenVerifier, type MemberTokenVerifier } from '#libs/tokens';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ConfigStore } from '../config/config.store.js';
-import { AgentAttached, AgentNotFound, ConfigInvalid, NotReady, StaleFence } from '../errors.js';
+import { GatewayBusy, GatewayClaimed } from '../control/control.errors.js';
+import { AgentAttached, ConfigInvalid, NotReady, StaleFence } from '../errors.js';
 import { loadOf } from '../load/gateway-load.js';
 import type { LoopDelay } from '../load/loop-delay.js';
+import { trimMemory } from '../load/trim-memory.js';
 import type { Gauges } from '../metrics.js';
+import { AgentLocks } from './agent-locks.js';
 import type { AgentParts } from './agent-parts.js';
 import { Agent } from './agent.js';
-import { agentStatusOf, type Occupation, occupationOf } from './gateway-status.js';
+import { agentStatusOf, gaugesOf, type Occupation, occupationOf } from './gateway-status.js';
+import { Roster } from './roster.js';
+import { Suspension } from './suspension.js';
 
 export interface GatewayOptions {
   readonly gatewayId: string;
@@ -20,14 +33,21 @@ export interface GatewayOptions {
 
 /** Holds the agents of this process and applies configurations to them, one at a time. */
 export class Gateway {
-  readonly #agents = new Map<string, Agent>();
-  readonly #byWorkspace = new Map<string, Agent>();
+  readonly #roster = new Roster((config) => this.#attach(config));
+  readonly #locks = new AgentLocks();
+  readonly #suspension = new Suspension(() => this.#awake());
   #config: GatewayConfig | undefined;
+  /** The highest that was ever seen: who has been overtaken decides nothing any more. */
+  #fence = 0;
   #verifier: MemberTokenVerifier | undefined;
+  /** Fingerprint of the credential that it waits to be claimed with; undefined when it does not wait. */
+  #claim: string | undefined;
   #draining = false;
   /** How many rounds through agents' unfinished work are under way. */
   #resuming = 0;
-  /** Configuration changes and folder operations follow each other: none sees another's half. */
+  /** Agents that were attached while the gateway was about to sleep: they begin when it is awake. */
+  #deferred: Agent[] = [];
+  /** Configurations follow each other: none sees another's half. */
   #queue: Promise<unknown> = Promise.resolve();
 
   constructor(
@@ -36,23 +56,26 @@ export class Gateway {
     private readonly parts: (config: () => GatewayConfig | undefined) => AgentParts,
   ) {}
 
-  get state(): GatewayStatus['state'] {
+  get state(): GatewayProcessState {
     if (this.#draining) return 'draining';
-    return this.#config ? 'ready' : 'unconfigured';
+    if (this.#suspension.isActive) return 'suspending';
+    if (this.#config) return 'ready';
+    return this.#claim === undefined ? 'unconfigured' : 'warm';
   }
 
   get agents(): readonly Agent[] {
-    return [...this.#agents.values()];
+    return this.#roster.agents;
   }
 
   agentFolder(agentId: string): string {
     return join(this.options.stateDir, 'agents', agentId);
   }
 
-  /** Reads the last configuration and attaches its agents. */
-  async load(): Promise<void> {
+  /** Reads the last configuration and attaches its agents. Without one it waits for the claim, where there can be one. */
+  async load(claim: string | undefined): Promise<void> {
     const config = await this.store.load();
     if (config) this.#use(config);
+    else this.#claim = claim;
   }
 
   /** Goes on with unfinished answers; apart from `load`, so that the listeners are open first. */
@@ -66,54 +89,61 @@ export class Gateway {
     }
   }
 
-  /** One bad database must not keep the others from going on. */
-  async #resumeOne(agent: Agent): Promise<void> {
-    try {
-      if (this.#config?.rehearsal) agent.rehearse();
-      else agent.resume();
-      agent.closeIfUnused();
-      await agent.measure();
-    } catch (error) {
-      this.#parts.logger.error({ agentId: agent.config.agentId, err: error }, 'agent could not be resumed');
-    }
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-
   apply(config: GatewayConfig, drainMs: number): Promise<ConfigApplied> {
-    return this.exclusively(async () => {
-      this.#checkOrder(config);
-      const wanted = new Set(config.agents.map((agent) => agent.agentId));
-      const gone = this.agents.filter((agent) => !wanted.has(agent.config.agentId));
-      for (const agent of gone) this.#forget(agent);
-      await Promise.all(gone.map((agent) => agent.detach(drainMs)));
-      await this.store.save(config);
-      const added = this.#use(config);
-      void this.resume(added);
-      this.#parts.logger.info(
-        { generation: config.generation, agents: config.agents.length, attached: added.length, detached: gone.length },
-        'configuration applied',
-      );
-      return { generation: config.generation, agents: [...this.#agents.keys()] };
+    return this.#exclusively(() => this.#change(config, drainMs));
+  }
+
+  /** Takes its identity; throws GatewayClaimed when it has one. A crash leaves it warm with nothing or claimed with all. */
+  claim(config: GatewayConfig): Promise<ConfigApplied> {
+    return this.#exclusively(() => {
+      this.checkClaimable();
+      return this.#change(config, 0);
     });
   }
 
-  /** Runs work on a detached agent's folder while no configuration can attach it. */
-  withDetached<T>(agentId: string, work: () => Promise<T>): Promise<T> {
-    return this.exclusively(() => {
-      if (this.#agents.has(agentId)) throw new AgentAttached();
-      return work();
-    });
+  checkClaimable(): void {
+    if (this.#claim === undefined) throw new GatewayClaimed();
   }
 
-  /** Holds a detached agent's folder beyond one call (a download); everything else of this kind waits for `release`. */
-  lockDetached(agentId: string): Promise<{ release: () => void }> {
-    return new Promise((resolve, reject) => {
-      const held = this.withDetached(
-        agentId,
-        () => new Promise<void>((release) => resolve({ release: () => release() })),
-      );
-      held.catch(reject);
-    });
+  /**
+   * Agrees to be put to sleep. The look and the refusal of new work are one step, and everything is closed before the answer:
+   * what is frozen or ended afterwards holds nothing half-written. Throws GatewayBusy, and then nothing has changed.
+   */
+  suspend(fence: number): SuspendAnswer {
+    this.#checkFence(fence);
+    if (this.#draining) throw new NotReady('gateway-draining');
+    const { busy, nextJobAt } = this.#occupation();
+    if (busy.length > 0) throw new GatewayBusy(busy);
+    this.#fence = fence;
+    this.#suspension.begin();
+    for (const agent of this.agents) this.#guarded(agent, 'agent could not be closed', () => agent.closeIfUnused());
+    this.options.delay.stop();
+    trimMemory();
+    return { suspended: true, nextJobAt: nextJobAt?.toISOString() ?? null };
+  }
+
+  /** Ends that agreement; also when there is none. */
+  wake(fence: number): void {
+    this.#checkFence(fence);
+    this.#fence = fence;
+    this.#suspension.end();
+  }
+
+  /** Has a detached agent's folder for itself: nobody attaches, replaces, copies or deletes it meanwhile. Call `release`. */
+  async holdDetached(agentId: string): Promise<{ readonly release: () => void }> {
+    const release = await this.#locks.acquire([agentId]);
+    if (!this.#roster.has(agentId)) return { release };
+    release();
+    throw new AgentAttached();
+  }
+
+  async withDetached<T>(agentId: string, work: () => Promise<T>): Promise<T> {
+    const { release } = await this.holdDetached(agentId);
+    try {
+      return await work();
+    } finally {
+      release();
+    }
   }
 
   async verify(token: string): Promise<MemberClaims> {
@@ -126,18 +156,14 @@ export class Gateway {
     return !this.#config || this.#config.agents.some((agent) => agent.agentId === agentId);
   }
 
-  /** The agent a token speaks for; `agentId` is what the address named. A stranger's agent is `agent-not-found`. */
   agentOf(claims: MemberClaims, agentId: string | undefined): Agent {
-    const agent = this.#byWorkspace.get(claims.wid);
-    if (!agent || agent.config.tenantId !== claims.tid) throw new AgentNotFound();
-    if (agentId !== undefined && agent.config.agentId !== agentId) throw new AgentNotFound();
-    return agent;
+    return this.#roster.agentOf(claims, agentId);
   }
 
-  /** Throws NotReady while the process ends or has no configuration yet. */
+  /** Throws NotReady while the process is nobody's, is about to sleep or ends, and while it has no configuration. */
   checkReady(): void {
-    if (this.#draining) throw new NotReady('gateway-draining');
-    if (!this.#config) throw new NotReady('gateway-unconfigured');
+    const { state } = this;
+    if (state !== 'ready') throw new NotReady(`gateway-${state}`);
   }
 
   /** Everything of an agent asks this first. Throws NotReady while there is no new work to be taken. */
@@ -152,13 +178,7 @@ export class Gateway {
   }
 
   sweep(): void {
-    for (const agent of this.#agents.values()) {
-      try {
-        agent.closeIfIdle();
-      } catch (error) {
-        this.#parts.logger.error({ agentId: agent.config.agentId, err: error }, 'agent could not be closed');
-      }
-    }
+    for (const agent of this.agents) this.#guarded(agent, 'agent could not be closed', () => agent.closeIfIdle());
   }
 
   status(): GatewayStatus {
@@ -178,17 +198,34 @@ export class Gateway {
   }
 
   gauges(): Gauges {
-    const sum = (of: (agent: Agent) => number) => this.agents.reduce((total, agent) => total + of(agent), 0);
-    return {
-      agents: this.#agents.size,
-      agents_open: sum((agent) => (agent.isOpen ? 1 : 0)),
-      sockets: sum((agent) => agent.sockets.size),
-      tasks_active: sum((agent) => agent.activeTasks),
-    };
+    return gaugesOf(this.agents);
   }
 
-  #occupation(): Occupation {
-    return occupationOf(this.agents, this.#parts.activity, this.#resuming > 0, this.#parts.clock.now());
+  async #change(config: GatewayConfig, drainMs: number): Promise<ConfigApplied> {
+    this.#checkOrder(config);
+    // Whoever copies or replaces the folder of an agent that comes or goes ends first; the others are not waited for.
+    const release = await this.#locks.acquire(this.#roster.changedBy(config));
+    try {
+      return await this.#take(config, drainMs);
+    } finally {
+      release();
+    }
+  }
+
+  async #take(config: GatewayConfig, drainMs: number): Promise<ConfigApplied> {
+    // First, so that a full disk changes nothing. A crash before the rest has left the agents that are gone as a drain would.
+    await this.store.save(config, this.#claim);
+    this.#claim = undefined;
+    const gone = this.#roster.removeAllBut(config);
+    await Promise.all(gone.map((agent) => agent.detach(drainMs)));
+    const added = this.#use(config);
+    if (this.#suspension.isActive) this.#deferred.push(...added);
+    else void this.resume(added);
+    this.#parts.logger.info(
+      { generation: config.generation, agents: config.agents.length, attached: added.length, detached: gone.length },
+      'configuration applied',
+    );
+    return { generation: config.generation, agents: this.#roster.ids };
   }
 
   #checkOrder(config: GatewayConfig): void {
@@ -196,47 +233,59 @@ export class Gateway {
     if (config.gatewayId !== this.options.gatewayId) {
       throw new ConfigInvalid([{ field: 'gatewayId', message: 'names another gateway' }]);
     }
-    const last = this.#config;
-    if (!last) return;
-    const older = config.fence === last.fence && config.generation < last.generation;
-    if (config.fence < last.fence || older) throw new StaleFence();
+    this.#checkFence(config.fence);
+    if (config.fence === this.#config?.fence && config.generation < this.#config.generation) throw new StaleFence();
+  }
+
+  #checkFence(fence: number): void {
+    if (fence < this.#fence) throw new StaleFence();
   }
 
   /** Takes the configuration into use; returns the agents that are new. */
   #use(config: GatewayConfig): Agent[] {
     this.#config = config;
+    this.#fence = Math.max(this.#fence, config.fence);
     this.#verifier = createMemberTokenVerifier(config.issuer, config.jwks);
-    const added: Agent[] = [];
-    this.#byWorkspace.clear();
-    for (const agentConfig of config.agents) {
-      let agent = this.#agents.get(agentConfig.agentId);
-      if (agent) agent.reconfigure(agentConfig);
-      else added.push((agent = this.#attach(agentConfig)));
-      this.#byWorkspace.set(agentConfig.workspaceId, agent);
-    }
-    return added;
+    return this.#roster.use(config);
   }
 
   #attach(config: AgentConfig): Agent {
     const folder = this.agentFolder(config.agentId);
-    try {
-      // An agent that was never talked to has a folder too: it can be moved like any other.
-      mkdirSync(folder, { recursive: true, mode: 0o700 });
-    } catch (error) {
-      // Its own requests will say so; the others have theirs.
-      this.#parts.logger.error({ agentId: config.agentId, err: error }, 'folder could not be made');
-    }
     const agent = new Agent(config, folder, this.#parts);
-    this.#agents.set(config.agentId, agent);
+    // An agent that was never talked to has a folder too: it can be moved like any other.
+    this.#guarded(agent, 'folder could not be made', () => mkdirSync(folder, { recursive: true, mode: 0o700 }));
     return agent;
   }
 
-  #forget(agent: Agent): void {
-    this.#agents.delete(agent.config.agentId);
-    if (this.#byWorkspace.get(agent.config.workspaceId) === agent) this.#byWorkspace.delete(agent.config.workspaceId);
+  async #resumeOne(agent: Agent): Promise<void> {
+    this.#guarded(agent, 'agent could not be resumed', () => {
+      if (this.#config?.rehearsal) agent.rehearse();
+      else agent.resume();
+      agent.closeIfUnused();
+    });
+    await agent.measure();
+    await new Promise((resolve) => setImmediate(resolve));
   }
 
-  private exclusively<T>(work: () => Promise<T>): Promise<T> {
+  #awake(): void {
+    this.#parts.activity.used();
+    void this.resume(this.#deferred.splice(0));
+  }
+
+  #occupation(): Occupation {
+    return occupationOf(this.agents, this.#parts.activity, this.#resuming > 0, this.#parts.clock.now());
+  }
+
+  /** What goes wrong with one agent must not keep the others from anything. */
+  #guarded(agent: Agent, failure: string, work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.#parts.logger.error({ agentId: agent.config.agentId, err: error }, failure);
+    }
+  }
+
+  #exclusively<T>(work: () => Promise<T>): Promise<T> {
     const next = this.#queue.then(work, work);
     this.#queue = next.catch(() => undefined);
     return next;

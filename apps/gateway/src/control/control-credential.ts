@@ -5,25 +5,44 @@ import { ControlCredentialInvalid } from '../errors.js';
 
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
 
-/** The credential of the control API, read for every call: it can be replaced without a restart. */
-export class ControlCredential {
-  readonly #path: string;
+/** What a caller showed: the control credential, or the one that a warm gateway is claimed with. */
+export type Caller = 'control' | 'claim';
 
-  constructor(secretsDir: string) {
-    this.#path = join(secretsDir, 'control');
+/** Credentials of the control API. `control` is read for every call: it can be replaced without a restart. */
+export class ControlCredential {
+  #claim: Buffer | undefined;
+
+  constructor(private readonly secretsDir: string) {}
+
+  /** Who claimed this gateway in an earlier life, as its configuration remembers. */
+  rememberClaim(fingerprint: string): void {
+    this.#claim = Buffer.from(fingerprint, 'hex');
   }
 
-  /** Throws unless the header carries it. Compares digests in constant time: neither content nor length can be probed. */
-  async check(header: string | undefined): Promise<void> {
-    const given = /^Bearer +(\S+) *$/i.exec(header ?? '')?.[1];
-    const expected = await this.#read();
-    if (!given || !expected || !timingSafeEqual(digest(given), digest(expected))) throw new ControlCredentialInvalid();
+  /**
+   * Reads the file `claim`, once: it may be gone by the time of the claim, because whoever claims replaces the secrets before
+   * or after. Its SHA-256 in hex; undefined when there is none.
+   */
+  async loadClaim(): Promise<string | undefined> {
+    const claim = await this.#read('claim');
+    if (claim) this.#claim = digest(claim);
+    return this.#claim?.toString('hex');
+  }
+
+  /** Throws unless the header carries one. Compares digests in constant time: neither content nor length can be probed. */
+  async check(header: string | undefined): Promise<Caller> {
+    const text = /^Bearer +(\S+) *$/i.exec(header ?? '')?.[1];
+    const given = digest(text ?? '');
+    const control = await this.#read('control');
+    if (text && control && timingSafeEqual(given, digest(control))) return 'control';
+    if (text && this.#claim && timingSafeEqual(given, this.#claim)) return 'claim';
+    throw new ControlCredentialInvalid();
   }
 
   /** Without a file there is no credential, and every call is refused. */
-  async #read(): Promise<string> {
+  async #read(name: Caller): Promise<string> {
     try {
-      return (await readFile(this.#path, 'utf8')).trim();
+      return (await readFile(join(this.secretsDir, name), 'utf8')).trim();
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
       throw error;

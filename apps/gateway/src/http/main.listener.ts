@@ -53,6 +53,8 @@ export function createMainListener(parts: MainListenerParts): FastifyInstance {
   const app = createListener(parts.logger, CHAT_LIMITS.frame, LIMITS.requestWithin);
   app.addHook('onRequest', (request, reply, done) => {
     // Who only looks whether the gateway is well keeps nobody awake.
+    // While it is about to sleep nobody keeps a connection: what is written into a frozen process waits for its end.
+    if (parts.gateway.state === 'suspending') void reply.header('connection', 'close');
     if (!/^(\/a\/[^/]+)?\/(health|ready|metrics)$/.test(request.url)) parts.activity.request(reply.raw);
     done();
   });

@@ -2,6 +2,7 @@ import { DomainError, statusOf, toProblem } from '#libs/kernel';
 import { PROBLEM_HEADER } from '#libs/contracts';
 import type { Logger } from '#libs/telemetry';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { GatewayBusy } from '../control/control.errors.js';
 import { BodyTooLarge, MessageLimitReached, RequestInvalid, RouteNotFound } from '../errors.js';
 import { rateLimitHeaders } from './rate-limit.headers.js';
 
@@ -34,7 +35,11 @@ export function sendProblem(reply: FastifyReply, error: unknown, instance: strin
     void reply.header('retry-after', String(error.retryAfter));
   if (error instanceof MessageLimitReached) void reply.headers(rateLimitHeaders(error.rate));
   if (error instanceof DomainError && error.kind === 'unauthenticated') void reply.header('www-authenticate', 'Bearer');
-  return reply.code(problem.status).type('application/problem+json').send(JSON.stringify(problem));
+  const members = error instanceof GatewayBusy ? { reasons: error.reasons } : {};
+  return reply
+    .code(problem.status)
+    .type('application/problem+json')
+    .send(JSON.stringify({ ...problem, ...members }));
 }
 
 /** Every error of a listener becomes a problem document; a fault of ours is logged once, here. */

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -17,6 +17,24 @@ export interface GatewayHome {
 }
 
 const folders: string[] = [];
+
+/** What a warm gateway finds: nothing but the credential that it is claimed with. */
+export function createWarmHome(gatewayId: string): GatewayHome & { readonly claimCredential: string } {
+  const home = createHome(gatewayId);
+  const claimCredential = randomBytes(16).toString('hex');
+  rmSync(home.secretsDir, { recursive: true });
+  mkdirSync(home.secretsDir);
+  writeFileSync(join(home.secretsDir, 'claim'), claimCredential);
+  return { ...home, claimCredential };
+}
+
+/** What the driver does around a claim. */
+export function replaceSecrets(home: GatewayHome, agentId: string): void {
+  mkdirSync(join(home.secretsDir, 'agents'), { recursive: true });
+  giveAgentCredential(home, agentId, 'x');
+  writeFileSync(join(home.secretsDir, 'control'), home.controlCredential);
+  rmSync(join(home.secretsDir, 'claim'), { force: true });
+}
 
 export function createHome(gatewayId: string): GatewayHome {
   const root = mkdtempSync(join(tmpdir(), 'wirebot-gateway-'));
@@ -96,6 +114,17 @@ export class GatewayProcess {
       },
       ...(body === undefined ? {} : { body: isArchive ? (body as BodyInit) : JSON.stringify(body), duplex: 'half' }),
     } as RequestInit);
+  }
+
+  /** Freezes it, as the pause of a container does; resolves once the kernel has stopped it. */
+  async freeze(): Promise<void> {
+    this.child.kill('SIGSTOP');
+    const state = () => readFileSync(`/proc/${this.child.pid}/stat`, 'utf8').split(') ')[1]![0];
+    while (state() !== 'T') await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+
+  thaw(): void {
+    this.child.kill('SIGCONT');
   }
 
   /** Ends the process and resolves with its exit code (null after a signal that it did not handle). */

@@ -44,16 +44,16 @@ export class ChatSocket implements AgentSocket {
     private readonly handshakeToken: string | undefined,
     private readonly parts: SocketParts,
   ) {
-    this.#connectTimer = setTimeout(() => this.#refuse(new CredentialMissing()), CHAT_LIMITS.connectWithin);
+    this.#connectTimer = setTimeout(() => this.#connectLate(), CHAT_LIMITS.connectWithin);
     socket.on('message', (data: Buffer, binary) => this.#receive(data, binary));
     socket.on('pong', () => (this.#alive = true));
     socket.on('close', () => this.#closed());
     socket.on('error', (error) => parts.logger.debug({ err: error }, 'socket error'));
   }
 
-  /** Called every heartbeat: a socket that showed no life since the last one is gone. */
-  beat(): void {
-    if (!this.#alive) return this.socket.terminate();
+  /** Called every heartbeat: a socket that showed no life since the last one is gone, unless it was us who slept. */
+  beat(wasFrozen: boolean): void {
+    if (!this.#alive && !wasFrozen) return this.socket.terminate();
     this.#alive = false;
     this.socket.ping();
   }
@@ -72,6 +72,13 @@ export class ChatSocket implements AgentSocket {
     this.socket.close(CLOSE.goingAway, 'draining');
     // A client that does not answer the close would keep the process from ending.
     setTimeout(() => this.socket.terminate(), 1000).unref();
+  }
+
+  /** After a freeze the timer comes before what had arrived in time: that is read first. */
+  #connectLate(): void {
+    setImmediate(() => {
+      if (!this.#access && this.#waiting === 0) this.#refuse(new CredentialMissing());
+    });
   }
 
   #receive(data: Buffer, binary: boolean): void {

@@ -1,11 +1,12 @@
 import { BEARER_PROTOCOL_PREFIX, CHAT_LIMITS, CHAT_PROTOCOL, PROBLEM_HEADER } from '#libs/contracts';
-import { statusOf, toProblem } from '#libs/kernel';
-import type { IncomingMessage, Server } from 'node:http';
+import { type DomainError, statusOf, toProblem } from '#libs/kernel';
+import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
-import { AgentNotFound, RouteNotFound } from '../errors.js';
+import { AgentNotFound, NotReady, RouteNotFound } from '../errors.js';
 import { ChatSocket, type SocketParts } from './chat-socket.js';
 
+const INTERVAL = CHAT_LIMITS.heartbeatSeconds * 1000;
 const PATH = /^(?:\/a\/([A-Za-z0-9_-]{1,64}))?\/ws$/;
 
 /** Accepts chat sockets on a listener's `upgrade` event. */
@@ -19,7 +20,8 @@ export class SocketListener {
     clientTracking: false,
     handleProtocols: (offered) => (offered.has(CHAT_PROTOCOL) ? CHAT_PROTOCOL : false),
   });
-  readonly #heartbeat = setInterval(() => this.#beat(), CHAT_LIMITS.heartbeatSeconds * 1000);
+  readonly #heartbeat = setInterval(() => this.#beat(), INTERVAL);
+  #beatAt = performance.now();
 
   constructor(private readonly parts: SocketParts) {}
 
@@ -36,6 +38,8 @@ export class SocketListener {
     socket.on('error', (error) => this.parts.logger.debug({ err: error }, 'upgrade failed'));
     const path = PATH.exec((request.url ?? '').split('?')[0]!);
     if (!path) return refuseUpgrade(socket, new RouteNotFound());
+    const closed = this.#closedTo();
+    if (closed) return refuseUpgrade(socket, closed);
     // Before a socket exists a proxy with an old route can still send the client to the right gateway.
     if (path[1] !== undefined && !this.parts.gateway.serves(path[1])) return refuseUpgrade(socket, new AgentNotFound());
     this.#server.handleUpgrade(request, socket, head, (accepted) => {
@@ -49,8 +53,18 @@ export class SocketListener {
     });
   }
 
+  /** Why nobody is let in at all; the proxy knows what to do about it. Everything else is said to the client in a frame. */
+  #closedTo(): NotReady | undefined {
+    const { state } = this.parts.gateway;
+    return state === 'suspending' || state === 'warm' ? new NotReady(`gateway-${state}`) : undefined;
+  }
+
+  /** After a freeze answers to the last ping may lie unread: nobody is taken for gone before the next. */
   #beat(): void {
-    for (const socket of this.#sockets) socket.beat();
+    const now = performance.now();
+    const wasFrozen = now - this.#beatAt > 1.5 * INTERVAL;
+    this.#beatAt = now;
+    for (const socket of this.#sockets) socket.beat(wasFrozen);
   }
 }
 
@@ -62,10 +76,12 @@ function tokenOf(request: IncomingMessage): string | undefined {
   return header ?? protocol?.slice(BEARER_PROTOCOL_PREFIX.length);
 }
 
-function refuseUpgrade(socket: Duplex, error: RouteNotFound | AgentNotFound): void {
+function refuseUpgrade(socket: Duplex, error: DomainError): void {
   const body = JSON.stringify(toProblem(error));
+  const status = statusOf(error.kind);
+  const retryAfter = error.retryAfter === undefined ? '' : `Retry-After: ${error.retryAfter}\r\n`;
   socket.end(
-    `HTTP/1.1 ${statusOf(error.kind)} Not Found\r\nConnection: close\r\nContent-Type: application/problem+json\r\n` +
-      `${PROBLEM_HEADER}: ${error.code}\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n` +
+      `${PROBLEM_HEADER}: ${error.code}\r\n${retryAfter}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
   );
 }
