@@ -16,6 +16,7 @@ ADD COLUMN     "load_at" TIMESTAMPTZ(3),
 ADD COLUMN     "next_job_at" TIMESTAMPTZ(3),
 ADD COLUMN     "pool" TEXT,
 ADD COLUMN     "quarantined_at" TIMESTAMPTZ(3),
+ADD COLUMN     "rest_asked_at" TIMESTAMPTZ(3),
 ADD COLUMN     "rollback" JSONB,
 ADD COLUMN     "rollout_id" TEXT,
 ADD COLUMN     "target_image" TEXT,
@@ -29,6 +30,7 @@ ADD COLUMN     "labels" JSONB NOT NULL DEFAULT '{}',
 ADD COLUMN     "last_seen_at" TIMESTAMPTZ(3),
 ADD COLUMN     "reason" TEXT,
 ADD COLUMN     "silent_since" TIMESTAMPTZ(3),
+ADD COLUMN     "start_empty" BOOLEAN NOT NULL DEFAULT false,
 ADD COLUMN     "state" TEXT NOT NULL DEFAULT 'active',
 ADD COLUMN     "state_since" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP;
 
@@ -39,7 +41,7 @@ ADD COLUMN     "warm_pool" JSONB NOT NULL DEFAULT '{}';
 -- CreateTable
 CREATE TABLE "host_credentials" (
     "host_id" TEXT NOT NULL,
-    "sealed" TEXT NOT NULL,
+    "sealed" BYTEA NOT NULL,
     "updated_at" TIMESTAMPTZ(3) NOT NULL,
 
     CONSTRAINT "host_credentials_pkey" PRIMARY KEY ("host_id")
@@ -176,6 +178,9 @@ CREATE INDEX "gateways_pool_phase_idx" ON "gateways"("pool", "phase");
 
 -- CreateIndex
 CREATE INDEX "gateways_rollout_id_idx" ON "gateways"("rollout_id");
+
+-- A gateway that falls asleep or wakes changes its own routes, whatever others there are.
+CREATE INDEX "routes_gateway_idx" ON "routes" ((route->>'gatewayId'));
 
 -- AddForeignKey
 ALTER TABLE "host_credentials" ADD CONSTRAINT "host_credentials_host_id_fkey" FOREIGN KEY ("host_id") REFERENCES "hosts"("id") ON DELETE CASCADE ON UPDATE CASCADE;

@@ -3,11 +3,14 @@ import { ControlPlaneConfig } from '#libs/config';
 import type { Prisma, Tx } from '#libs/database';
 import { Clock, Ids } from '#libs/kernel';
 import type { TierResources } from '#libs/trust';
-import { HostsService } from '../fleet/hosts.service.js';
-import { PortRangeFull } from './provisioning.errors.js';
+import { type HostRow, HostsService } from '../fleet/hosts.service.js';
+import { type Cell, chooseCell } from '../fleet/placement/cell-choice.js';
+import { readHostCandidates } from '../fleet/placement/host-candidates.js';
+import { chooseHost } from '../fleet/placement/host-choice.js';
+import { NoHostFits, PortRangeFull } from './provisioning.errors.js';
 import type { AgentRecord } from './resources.repository.js';
 
-/** Chooses the gateway for an agent: a shared cell with room, else a new gateway with a reserved port. */
+/** Chooses the gateway for an agent: a shared cell with room, else a new gateway with a reserved port on a host that takes it. */
 @Injectable()
 export class PlacementService {
   constructor(
@@ -19,7 +22,7 @@ export class PlacementService {
 
   /**
    * Reserves a place in the caller's transaction and returns the gateway's id. One placement of a tenant at a time, so
-   * a cell is never overfilled. Throws PortRangeFull; nothing is reserved then.
+   * a cell is never overfilled. Throws NoHostFits and PortRangeFull; nothing is reserved then.
    */
   async reserve(tx: Tx, agent: AgentRecord): Promise<string> {
     await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtextextended(${`place:${agent.tenantId}`}, 0))`;
@@ -30,22 +33,29 @@ export class PlacementService {
     return this.#create(tx, agent);
   }
 
-  /** The fullest cell that still has room: fewer processes for the same agents. */
   async #cellWithRoom(tx: Tx, agent: AgentRecord): Promise<string | undefined> {
-    const rows = await tx.$queryRaw<{ id: string }[]>`
-      SELECT g.id FROM gateways g
+    const slug = agent.tenant.slug;
+    const cells = await tx.$queryRaw<Cell[]>`
+      SELECT g.id, g.host_id AS "hostId", count(a.id)::int AS agents, g.load, g.load_at AS "loadAt"
+      FROM gateways g JOIN hosts h ON h.id = g.host_id
       LEFT JOIN agents a ON a.desired_state <> 'erased' AND (a.gateway_id = g.id OR a.target_gateway_id = g.id)
       WHERE g.tenant_id = ${agent.tenantId} AND g.kind = 'shared' AND g.desired_state = 'running' AND g.phase NOT IN ('failed', 'lost')
-        AND g.id IS DISTINCT FROM ${agent.gatewayId}
-      GROUP BY g.id HAVING count(a.id) < ${this.config.sharedCellSize}
-      ORDER BY count(a.id) DESC, g.id LIMIT 1`;
-    return rows[0]?.id;
+        AND h.state = 'active' AND h.silent_since IS NULL AND coalesce(h.labels->>'tenant', ${slug}) = ${slug}
+        AND (h.labels ? 'tenant' OR NOT EXISTS (SELECT 1 FROM hosts o WHERE o.labels->>'tenant' = ${slug} AND o.state <> 'removed'))
+      GROUP BY g.id`;
+    return chooseCell(cells, {
+      size: this.config.sharedCellSize,
+      now: this.clock.now(),
+      except: agent.gatewayId,
+      hostId: agent.wantedHostId,
+      relief: agent.leaveGatewayId !== null && agent.wantedHostId === null,
+    })?.id;
   }
 
   async #create(tx: Tx, agent: AgentRecord): Promise<string> {
-    const host = await this.hosts.local(tx);
-    const port = await this.#freePort(tx, host);
     const tier = await tx.tier.findFirstOrThrow({ where: { tenantId: agent.tenantId, key: agent.member.tierKey } });
+    const host = await this.#hostFor(tx, agent, tier.resources as unknown as TierResources);
+    const port = await this.#freePort(tx, host);
     const row = await tx.gateway.create({
       data: {
         id: this.ids.next('gateway'),
@@ -61,6 +71,20 @@ export class PlacementService {
       select: { id: true },
     });
     return row.id;
+  }
+
+  /** One new gateway at a time, so that no limit is passed. Throws NoHostFits, PortRangeFull. */
+  async #hostFor(tx: Tx, agent: AgentRecord, { memoryMb, cpus }: TierResources): Promise<HostRow> {
+    await this.hosts.local(tx);
+    await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtextextended('place:hosts', 0))`;
+    const candidates = await readHostCandidates(tx);
+    const from = agent.gateway?.hostId ?? null;
+    const need = { memoryMb, cpus, tenant: agent.tenant.slug, hostId: agent.wantedHostId, from };
+    const choice = chooseHost(candidates, need, this.config.provisioning.placement);
+    if ('host' in choice) return tx.host.findUniqueOrThrow({ where: { id: choice.host.id } });
+    if (choice.refusals.some(({ limit }) => limit !== 'ports')) throw new NoHostFits(need, choice.refusals);
+    const { name, portFrom, portTo } = await tx.host.findUniqueOrThrow({ where: { name: choice.refusals[0]!.host } });
+    throw new PortRangeFull(name, portFrom, portTo);
   }
 
   async #freePort(tx: Tx, host: { id: string; name: string; portFrom: number; portTo: number }): Promise<number> {

@@ -1,4 +1,5 @@
 import { DomainError, type ErrorKind } from '#libs/kernel';
+import type { Refusal } from '../fleet/placement/host-choice.js';
 
 export class PortRangeFull extends DomainError {
   readonly code = 'port-range-full';
@@ -8,6 +9,21 @@ export class PortRangeFull extends DomainError {
       `Every port of ${from}-${to} on host ${host} is taken, so no further gateway fits. ` +
         'Widen WIREBOT_GATEWAY_PORTS and restart, or cancel members that no longer need a gateway.',
     );
+  }
+}
+
+export class NoHostFits extends DomainError {
+  readonly code = 'no-host-fits';
+  readonly kind = 'unavailable';
+  /** Only a host that is silent may take it later by itself; for everything else somebody has to act. */
+  readonly retryable: boolean;
+  constructor(need: { readonly memoryMb: number; readonly cpus: number }, refusals: readonly Refusal[]) {
+    const why = refusals.map(({ host, message }) => `${host}: ${message}`).join('; ');
+    super(
+      `No host takes a gateway of ${need.memoryMb} MB and ${need.cpus} CPUs (${why || 'there is no host'}). ` +
+        'Register another host, raise the limit that is named, or uncordon one.',
+    );
+    this.retryable = refusals.some(({ passing }) => passing);
   }
 }
 

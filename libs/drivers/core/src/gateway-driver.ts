@@ -129,7 +129,10 @@ export abstract class GatewayDriver {
 /** How a host's engine is reached and where its gateways' folders lie. Stored in `hosts.connection`. */
 export type HostConnection =
   /** The engine or process host beside the control plane, as configured by its environment. */
-  | { readonly kind: 'local' }
+  | {
+      readonly kind: 'local';
+      /** Another folder of it: a second host of processes, apart from the first. */ readonly dataDir?: string;
+    }
   | ({ readonly kind: 'unix'; readonly socketPath: string } & HostFolders)
   | ({ readonly kind: 'tls'; readonly host: string; readonly port: number } & HostFolders)
   | ({ readonly kind: 'ssh'; readonly host: string; readonly port: number; readonly user: string } & HostFolders);

@@ -31,6 +31,7 @@ export const SEALED_COLUMNS: readonly SealedColumn[] = [
   { table: 'shared_secret_issuers', column: 'secret_sealed', key: 'tenant_id' },
   { table: 'shared_secret_issuers', column: 'previous_sealed', key: 'tenant_id' },
   { table: 'webhook_endpoints', column: 'secret_sealed', key: 'id' },
+  { table: 'host_credentials', column: 'sealed', key: 'host_id' },
   { table: 'webhook_endpoints', column: 'previous_sealed', key: 'id' },
 ];
 
