@@ -27,7 +27,7 @@ import { GatewayRows } from './gateway-rows.js';
 import { GatewayRun } from './gateway-run.js';
 import { GatewaySleep } from './gateway-sleep.js';
 import { GatewayUpgrade } from './gateway-upgrade.js';
-import { Inventory } from './inventory/inventory.js';
+import { inventoryProviders } from './inventory/inventory.providers.js';
 import { LeaseGuard } from './lease-guard.js';
 import { PhaseMetrics } from './phase-metrics.js';
 import { StepBreaker } from './step-breaker.js';
@@ -81,7 +81,7 @@ const RUNTIME_READS: ReadonlySet<string> = new Set(['status', 'snapshotAgent', '
     AgentMover,
     AgentRetirement,
     AgentReconciler,
-    Inventory,
+    ...inventoryProviders,
     Housekeeping,
     ReconcileLoop,
     RoutePublisher,

@@ -1,0 +1,7 @@
+import type { Provider } from '@nestjs/common';
+import { FindingsRepository } from './findings.repository.js';
+import { HostRound } from './host-round.js';
+import { Inventory } from './inventory.js';
+import { StrayCollector } from './stray-collector.js';
+
+export const inventoryProviders: Provider[] = [FindingsRepository, StrayCollector, HostRound, Inventory];
