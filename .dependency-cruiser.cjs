@@ -21,6 +21,7 @@ const allowed = {
   providers: ['kernel', 'contracts'],
   telemetry: ['kernel'],
   outbound: ['kernel'],
+  backup: ['kernel', 'contracts'],
 };
 module.exports = {
   forbidden: [
