@@ -11,19 +11,23 @@ export interface ProvisioningConfig {
   readonly hostLostAfterMs: number | undefined;
   /** Shared cells with few agents are emptied into others. */
   readonly mergeCells: boolean;
+  /** Gateways made ahead of each kind on each host, until operators say otherwise. */
+  readonly warmGateways: number;
   /** Failure drills only: a folder whose `plan` names the step to die at. Undefined: steps are not even looked at. */
   readonly drillDir: string | undefined;
   /** What is on hosts and in no row: how long a stopped one is kept for a look, and how long its state is kept after that. */
   readonly orphans: { readonly graceSeconds: number; readonly keepDays: number };
 }
 
-export function readProvisioningConfig(env: EnvironmentReader): ProvisioningConfig {
+export function readProvisioningConfig(env: EnvironmentReader, driver: 'docker' | 'process'): ProvisioningConfig {
   const drill = env.optional('WIREBOT_STEP_DRILL');
   return Object.freeze({
     recheckMs: env.integer('WIREBOT_GATEWAY_RECHECK_SECONDS', { min: 1, max: 3_600 }, 15) * 1_000,
     placement: env.oneOf('WIREBOT_PLACEMENT', ['spread', 'pack'], 'spread'),
     hostLostAfterMs: env.integer('WIREBOT_HOST_LOST_AFTER_SECONDS', { min: 0, max: 604_800 }, 0) * 1_000 || undefined,
     mergeCells: env.oneOf('WIREBOT_MERGE_CELLS', ['true', 'false'], 'false') === 'true',
+    // A process starts fast enough when it is needed; a container waits for its network.
+    warmGateways: env.integer('WIREBOT_WARM_GATEWAYS', { min: 0, max: 50 }, driver === 'docker' ? 1 : 0),
     drillDir: drill && resolve(drill),
     orphans: Object.freeze({
       graceSeconds: env.integer('WIREBOT_ORPHAN_GRACE_SECONDS', { min: 0, max: 2_592_000 }, 3_600),

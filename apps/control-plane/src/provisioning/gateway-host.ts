@@ -55,11 +55,16 @@ export class GatewayHost {
   }
 
   /** Its status, or undefined when it has not answered for a while. Throws when it answers that something is wrong. */
-  async probe(id: string, address: GatewayAddress, signal: AbortSignal): Promise<GatewayStatus | undefined> {
+  async probe(
+    id: string,
+    address: GatewayAddress,
+    signal: AbortSignal,
+    at: GatewayEndpoint = this.endpoint(id, address),
+  ): Promise<GatewayStatus | undefined> {
     const end = this.clock.now().getTime() + PROBE_FOR_MS;
     for (;;) {
       try {
-        return await this.runtime.status(this.endpoint(id, address), signal);
+        return await this.runtime.status(at, signal);
       } catch (error) {
         if (!toFailure(error).retryable || signal.aborted) throw error;
         if (this.clock.now().getTime() > end) return undefined;

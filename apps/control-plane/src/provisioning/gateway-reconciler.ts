@@ -5,6 +5,7 @@ import { backoff, Clock, deadline } from '#libs/kernel';
 import { conditionsOf } from './conditions.js';
 import { GatewayEnd } from './gateway-end.js';
 import { GatewayHost } from './gateway-host.js';
+import { GatewayQuarantine } from './gateway-quarantine.js';
 import { GatewayRows } from './gateway-rows.js';
 import { GatewayRun } from './gateway-run.js';
 import { GatewaySleep } from './gateway-sleep.js';
@@ -12,9 +13,10 @@ import { GatewayUpgrade } from './gateway-upgrade.js';
 import { type Outcome, again, settled, waitFor } from './outcome.js';
 import { GATEWAY_PHASES, type GatewayPhase, isOverdue, SLEEPING, UPGRADING } from './phases.js';
 import { PlacementService } from './placement.service.js';
+import { HostGate } from './hosts/host-gate.js';
 import { LeaseLost, toFailure } from './provisioning.errors.js';
 import { type GatewayRecord, ResourcesRepository } from './resources.repository.js';
-import { WarmGateways } from './warm-gateways.js';
+import { WarmLife } from './warm/warm-life.js';
 
 /** A driver or runtime call is given up after this long, in milliseconds. */
 const CALL_LIMIT = 45_000;
@@ -29,11 +31,13 @@ export class GatewayReconciler {
     private readonly resources: ResourcesRepository,
     private readonly rows: GatewayRows,
     private readonly host: GatewayHost,
+    private readonly gate: HostGate,
     private readonly placement: PlacementService,
     private readonly run: GatewayRun,
     private readonly end: GatewayEnd,
+    private readonly quarantine: GatewayQuarantine,
     private readonly sleep: GatewaySleep,
-    private readonly warm: WarmGateways,
+    private readonly warm: WarmLife,
     private readonly upgrade: GatewayUpgrade,
     private readonly clock: Clock,
   ) {}
@@ -80,18 +84,21 @@ export class GatewayReconciler {
 
   /** The first part that has something to do with it, in this order, does it. */
   async #step(gateway: GatewayRecord, lease: Lease, signal: AbortSignal): Promise<Outcome> {
-    if (gateway.phase === 'deleted' || gateway.phase === 'lost') return settled;
+    if (gateway.phase === 'deleted') return settled;
+    return this.gate.gateway(gateway, lease, signal, (bounded) => this.#work(gateway, lease, bounded));
+  }
+
+  async #work(gateway: GatewayRecord, lease: Lease, signal: AbortSignal): Promise<Outcome> {
     const call = deadline(CALL_LIMIT, signal);
     if (gateway.desiredState === 'deleted') return this.end.delete(gateway, lease, call);
     if (gateway.desiredState === 'stopped') return this.end.stop(gateway, lease, call);
     const changed =
+      (await this.quarantine.continue(gateway, lease, call)) ??
       (await this.#upgraded(gateway, lease, signal)) ??
       (SLEEPING.includes(gateway.phase) ? await this.sleep.continue(gateway, lease, call) : undefined);
     if (changed) return changed;
     const state = await this.host.inspect(gateway, call);
-    const pooled = gateway.pool !== null || gateway.phase === 'warm';
-    const outcome = pooled ? await this.warm.continue(gateway, state, lease, call) : undefined;
-    return outcome ?? this.run.continue(gateway, state, lease, call);
+    return (await this.warm.continue(gateway, state, lease, call)) ?? this.run.continue(gateway, state, lease, call);
   }
 
   /** Copies of state take as long as they are big: an upgrade bounds its calls itself. */

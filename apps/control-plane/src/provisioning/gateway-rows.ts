@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { Lease } from '#libs/database';
+import type { GatewayAddress } from '#libs/drivers/core';
 import { backoff } from '#libs/kernel';
 import { type Outcome, waitFor } from './outcome.js';
 import type { Failure } from './provisioning.errors.js';
@@ -28,6 +29,13 @@ export class GatewayRows {
       return this.resources.agentsWaitingFor(tx, gateway.id);
     });
     await Promise.all(waiting.map((id) => this.waker.wake('agent', id)));
+  }
+
+  /** It answers with this configuration: ready, and those who wait for it go on. */
+  serves(gateway: GatewayRecord, lease: Lease, address: GatewayAddress, observedConfig: bigint): Promise<void> {
+    const condition = { type: 'Ready', status: true, reason: 'serving', message: 'The gateway answers.' };
+    const data = { address: { ...address }, observedGeneration: gateway.generation, observedConfig };
+    return this.settle(gateway, lease, { phase: 'ready', condition, data });
   }
 
   /** Retryable: wait longer each time, say what for. Permanent: failed, and whoever waits for it is told at once. */

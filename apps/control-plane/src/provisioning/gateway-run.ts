@@ -8,9 +8,8 @@ import { GatewayRows } from './gateway-rows.js';
 import { GatewaySleep } from './gateway-sleep.js';
 import { type Outcome, again, waitFor } from './outcome.js';
 import type { GatewayPhase } from './phases.js';
-import { type GatewayRecord, ResourcesRepository } from './resources.repository.js';
+import type { GatewayRecord } from './resources.repository.js';
 import { StepObserver } from './steps.js';
-import { Waker } from './waker.js';
 
 /** A gateway that ended this often without a steady time in between is started again only after a pause. */
 const PROMPT_RESTARTS = 3;
@@ -32,12 +31,10 @@ const TOWARDS_STARTING: Partial<Record<GatewayPhase, GatewayPhase>> = {
 @Injectable()
 export class GatewayRun {
   constructor(
-    private readonly resources: ResourcesRepository,
     private readonly rows: GatewayRows,
     private readonly host: GatewayHost,
     private readonly sleep: GatewaySleep,
     private readonly config: ControlPlaneConfig,
-    private readonly waker: Waker,
     private readonly steps: StepObserver,
     private readonly clock: Clock,
   ) {}
@@ -107,14 +104,7 @@ export class GatewayRun {
   }
 
   async #ready(gateway: GatewayRecord, address: GatewayAddress, lease: Lease, known?: bigint): Promise<void> {
-    const observedConfig = known ?? gateway.observedConfig;
-    const waiting = await this.resources.asGateway(lease, async (tx) => {
-      const condition = { type: 'Ready', status: true, reason: 'serving', message: 'The gateway answers.' };
-      const data = { address: { ...address }, observedGeneration: gateway.generation, observedConfig };
-      await this.resources.changeGateway(tx, gateway, { phase: 'ready', condition, data });
-      return this.resources.agentsWaitingFor(tx, gateway.id);
-    });
-    await Promise.all(waiting.map((id) => this.waker.wake('agent', id)));
+    await this.rows.serves(gateway, lease, address, known ?? gateway.observedConfig);
   }
 
   async #notYet(gateway: GatewayRecord, lease: Lease, signal: AbortSignal): Promise<Outcome> {

@@ -34,7 +34,7 @@ export class Housekeeping {
   async atStart(): Promise<void> {
     const changed = await this.database.raw.$executeRaw`
       UPDATE gateways SET image = ${this.config.gatewayImage}, generation = generation + 1, due_at = now()
-      WHERE image <> ${this.config.gatewayImage} AND phase <> 'deleted'`;
+      WHERE image <> ${this.config.gatewayImage} AND phase <> 'deleted' AND pool IS NULL`;
     if (changed > 0) this.logger.info({ gateways: changed }, 'gateways move to the configured image');
     await this.database.raw.$executeRaw`UPDATE gateways SET due_at = now() WHERE phase <> 'deleted'`;
   }

@@ -8,6 +8,7 @@ import { type Cell, chooseCell } from '../fleet/placement/cell-choice.js';
 import { readHostCandidates } from '../fleet/placement/host-candidates.js';
 import { chooseHost } from '../fleet/placement/host-choice.js';
 import { NoHostFits, PortRangeFull } from './provisioning.errors.js';
+import { WarmClaims, type WantedGateway } from './warm/warm-claims.js';
 import type { AgentRecord } from './resources.repository.js';
 
 /** Chooses the gateway for an agent: a shared cell with room, else a new gateway with a reserved port on a host that takes it. */
@@ -16,6 +17,7 @@ export class PlacementService {
   constructor(
     private readonly config: ControlPlaneConfig,
     private readonly hosts: HostsService,
+    private readonly warm: WarmClaims,
     private readonly ids: Ids,
     private readonly clock: Clock,
   ) {}
@@ -54,23 +56,35 @@ export class PlacementService {
 
   async #create(tx: Tx, agent: AgentRecord): Promise<string> {
     const tier = await tx.tier.findFirstOrThrow({ where: { tenantId: agent.tenantId, key: agent.member.tierKey } });
-    const host = await this.#hostFor(tx, agent, tier.resources as unknown as TierResources);
-    const port = await this.#freePort(tx, host);
-    const row = await tx.gateway.create({
-      data: {
-        id: this.ids.next('gateway'),
-        tenantId: agent.tenantId,
-        hostId: host.id,
-        kind: agent.desiredKind,
-        runtime: tier.runtime,
-        image: this.config.gatewayImage,
-        port,
-        resources: tier.resources as unknown as TierResources as unknown as Prisma.InputJsonObject,
-        dueAt: this.clock.now(),
-      },
-      select: { id: true },
-    });
-    return row.id;
+    const wanted: WantedGateway = {
+      tenantId: agent.tenantId,
+      slug: agent.tenant.slug,
+      hostId: agent.wantedHostId,
+      kind: agent.desiredKind,
+      runtime: tier.runtime,
+      image: this.config.gatewayImage,
+      resources: tier.resources as unknown as TierResources,
+    };
+    return (await this.warm.claim(tx, wanted)) ?? (await this.#createCold(tx, agent, wanted));
+  }
+
+  async #createCold(tx: Tx, agent: AgentRecord, wanted: WantedGateway): Promise<string> {
+    const { tenantId, kind, runtime, image, resources } = wanted;
+    try {
+      const host = await this.#hostFor(tx, agent, resources);
+      const port = await this.#freePort(tx, host);
+      const place = { id: this.ids.next('gateway'), hostId: host.id, port, dueAt: this.clock.now() };
+      const json = resources as unknown as Prisma.InputJsonObject;
+      const data = { ...place, tenantId, kind, runtime, image, resources: json };
+      return (await tx.gateway.create({ data, select: { id: true } })).id;
+    } catch (error) {
+      // What nobody needs yet makes room for whom there is no other.
+      const short = error instanceof PortRangeFull || error instanceof NoHostFits;
+      const leastMb = error instanceof PortRangeFull ? 0 : resources.memoryMb;
+      const id = short ? await this.warm.takeOver(tx, wanted, leastMb) : undefined;
+      if (id === undefined) throw error;
+      return id;
+    }
   }
 
   /** One new gateway at a time, so that no limit is passed. Throws NoHostFits, PortRangeFull. */

@@ -22,6 +22,7 @@ import { FleetWatch } from '../fleet/fleet-watch.js';
 import { HostDrivers } from '../fleet/host-drivers.js';
 import { AgentRestore } from './agent-restore.js';
 import { GatewayHost } from './gateway-host.js';
+import { GatewayQuarantine } from './gateway-quarantine.js';
 import { GatewayEnd } from './gateway-end.js';
 import { GatewayRows } from './gateway-rows.js';
 import { GatewayRun } from './gateway-run.js';
@@ -33,7 +34,7 @@ import { PhaseMetrics } from './phase-metrics.js';
 import { StepBreaker } from './step-breaker.js';
 import { StepObserver } from './steps.js';
 import { UpkeepModule } from './upkeep/upkeep.module.js';
-import { WarmGateways } from './warm-gateways.js';
+import { warmProviders } from './warm/warm.providers.js';
 import { GatewayReconciler } from './gateway-reconciler.js';
 import { Housekeeping } from './housekeeping.js';
 import { PlacementService } from './placement.service.js';
@@ -70,11 +71,12 @@ const RUNTIME_READS: ReadonlySet<string> = new Set(['status', 'snapshotAgent', '
     PlacementService,
     ConfigCompiler,
     GatewayHost,
+    GatewayQuarantine,
     GatewayRows,
     GatewayRun,
     GatewayEnd,
     GatewaySleep,
-    WarmGateways,
+    ...warmProviders,
     GatewayUpgrade,
     GatewayReconciler,
     AgentRestore,

@@ -17,6 +17,11 @@ export class GatewayCredentials {
     return `wbg_${this.#derive('gateway-control', gatewayId)}`;
   }
 
+  /** What makes a gateway that was made ahead somebody's: good for one claim of this one gateway. */
+  claim(gatewayId: string): string {
+    return `wbc_${this.#derive('gateway-claim', gatewayId)}`;
+  }
+
   /** What an agent shows to the model broker. The agent id inside lets the broker find the route to compare with. */
   broker(agentId: string): string {
     return `wbk_${agentId}_${this.#derive('agent-broker', agentId)}`;
