@@ -61,20 +61,24 @@ export class S3BackupStore extends BackupStore {
   }
 
   async put(key: string, source: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    const at = this.#at(key);
     const stop = new AbortController();
     const abort = (): void => stop.abort(signal.reason);
     signal.addEventListener('abort', abort, { once: true });
+    const upload = new Upload({
+      client: this.#client,
+      params: { ...at, Body: Readable.from(source), ChecksumAlgorithm: 'SHA256' },
+      partSize: PART_BYTES,
+      queueSize: PARTS_AT_ONCE,
+      abortController: stop,
+    });
     try {
-      signal.throwIfAborted();
-      await new Upload({
-        client: this.#client,
-        params: { ...this.#at(key), Body: Readable.from(source), ChecksumAlgorithm: 'SHA256' },
-        partSize: PART_BYTES,
-        queueSize: PARTS_AT_ONCE,
-        leavePartsOnError: false,
-        abortController: stop,
-      }).done();
+      await upload.done();
     } catch (error) {
+      // The library forgets the parts of an upload that was called off. What this misses, `discardPartial` finds.
+      if (upload.uploadId)
+        await this.#abandon(at.Key, upload.uploadId, AbortSignal.timeout(5_000)).catch(() => undefined);
       throw this.#translated(error, signal);
     } finally {
       signal.removeEventListener('abort', abort);
