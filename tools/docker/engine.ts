@@ -18,6 +18,8 @@ export interface OwnEngine {
   readonly onSay: Say;
   /** For sockets and pid files; unix socket paths end at about 100 characters. */
   readonly runDir?: string;
+  /** Further flags of dockerd: other listeners, say. */
+  readonly flags?: readonly string[];
 }
 
 export interface RunningEngine {
@@ -126,6 +128,7 @@ function launch(engine: OwnEngine, at: ReturnType<typeof paths>, logFile: string
     '--userland-proxy=false',
     // Gateways keep running while the engine is restarted or has crashed.
     '--live-restore',
+    ...(engine.flags ?? []),
   ];
   const child = spawn('dockerd', flags, {
     detached: true,

@@ -135,7 +135,14 @@ export type HostConnection =
     }
   | ({ readonly kind: 'unix'; readonly socketPath: string } & HostFolders)
   | ({ readonly kind: 'tls'; readonly host: string; readonly port: number } & HostFolders)
-  | ({ readonly kind: 'ssh'; readonly host: string; readonly port: number; readonly user: string } & HostFolders);
+  | ({
+      readonly kind: 'ssh';
+      readonly host: string;
+      readonly port: number;
+      readonly user: string;
+      /** The engine's socket there; Docker's usual place when it is missing. */
+      readonly socketPath?: string | undefined;
+    } & HostFolders);
 
 /** Absolute paths, the same here and on the engine's machine. */
 export interface HostFolders {

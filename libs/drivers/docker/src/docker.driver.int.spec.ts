@@ -1,126 +1,30 @@
-import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createServer as createTcpServer, type AddressInfo, type Server } from 'node:net';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { defaultSecretsRoot, type GatewayAddress, type GatewayResources, type GatewaySpec } from '#libs/drivers/core';
+import type { GatewayAddress, GatewaySpec } from '#libs/drivers/core';
 import {
   ask,
-  cgroupLimits,
   cuttingProxy,
   describeGatewayDriver,
   describeUnreachableEngine,
-  type DriverLab,
   eventually,
-  fixtureGatewayFile,
-  type Occupation,
   randomInstance,
   specOf,
   untilHealthy,
 } from '#libs/testing';
-import { ensureGatewayImage } from '../../../../tools/docker/gateway-image.js';
-import { DockerDriver, type DockerDriverOptions } from './docker.driver.js';
+import { DockerDriver } from './docker.driver.js';
+import { createDockerLab, type DockerLab, LAB_PORTS, LAB_USER } from './testing/docker-lab.js';
 
 const SOCKET = process.env['WIREBOT_TEST_DOCKER_SOCKET'];
-/** Not root and nobody's on this machine: the user of the image. */
-const USER = { uid: 10_001, gid: 10_001 };
-const PORTS = { from: 21_000, to: 21_999 };
 const soon = (): AbortSignal => AbortSignal.timeout(60_000);
 
-interface DockerLab extends DriverLab {
-  readonly docker: Docker;
-  readonly instance: string;
-  readonly options: DockerDriverOptions;
-  readonly base: string;
-}
-
-async function createLab(): Promise<DockerLab> {
+/** `npm test` starts an engine and names it here. */
+const createLab = (): Promise<DockerLab> => {
   if (!SOCKET) throw new Error('WIREBOT_TEST_DOCKER_SOCKET names no engine: `npm test` starts one and names it there.');
-  const socketPath = SOCKET;
-  const base = mkdtempSync(join(tmpdir(), 'wb-docker-'));
-  const docker = new Docker({ socketPath });
-  const options = async (name: string): Promise<DockerDriverOptions> => {
-    const instance = randomInstance();
-    return {
-      socketPath,
-      instance,
-      stateRoot: join(base, name),
-      secretsRoot: await defaultSecretsRoot(instance),
-      ports: PORTS,
-      user: USER,
-    };
-  };
-  const [own, other] = [await options('own'), await options('other')];
-  const driver = new DockerDriver(own);
-  let port = PORTS.from;
-  return {
-    docker,
-    driver,
-    base,
-    instance: own.instance,
-    options: own,
-    reopen: () => new DockerDriver(own),
-    neighbour: new DockerDriver(other),
-    stateRoot: own.stateRoot,
-    secretsRoot: own.secretsRoot,
-    image: await fixtureImage(base, socketPath),
-    restartsByItself: true,
-    hasLimits: true,
-    limitsOf: (id) => limitsInForce(docker, `wirebot-${own.instance}-${id}`),
-    nextPort: () => (port += 2),
-    kill: async (id) =>
-      void process.kill((await docker.getContainer(`wirebot-${own.instance}-${id}`).inspect()).State.Pid, 'SIGKILL'),
-    ensureCutShort: (spec) => ensureCutShort(base, own, spec),
-    occupy: (spec) => occupyName(docker, `wirebot-${own.instance}-${spec.id}`, spec),
-    close: () => cleanUp(docker, base, [own, other]),
-  };
-}
-
-function fixtureImage(base: string, socketPath: string): Promise<string> {
-  copyFileSync(fixtureGatewayFile(), join(base, 'gateway.mjs'));
-  return ensureGatewayImage({ socketPath, bundleDir: base, skipPull: true, onSay: () => undefined });
-}
-
-/** A driver whose line to the engine dies when it asks for the start: the container is there and was never started. */
-async function ensureCutShort(base: string, options: DockerDriverOptions, spec: GatewaySpec): Promise<void> {
-  const socketPath = join(base, 'cut.sock');
-  const proxy = await cuttingProxy(socketPath, options.socketPath, /POST \/containers\/[^/ ]+\/start/);
-  const failure = await new DockerDriver({ ...options, socketPath })
-    .ensure(spec, soon())
-    .catch((error: unknown) => error);
-  await new Promise((resolve) => proxy.close(resolve));
-  expect(failure).toMatchObject({ code: 'engine-unreachable', retryable: true });
-  const left = await new Docker({ socketPath: options.socketPath })
-    .getContainer(`wirebot-${options.instance}-${spec.id}`)
-    .inspect();
-  expect(left.State.Status).toBe('created');
-}
-
-/** As the kernel has them, not as the engine remembers them. */
-async function limitsInForce(docker: Docker, name: string): Promise<GatewayResources> {
-  const { State } = await docker.getContainer(name).inspect();
-  return cgroupLimits(State.Pid);
-}
-
-async function occupyName(docker: Docker, name: string, spec: GatewaySpec): Promise<Occupation> {
-  const foreign = await docker.createContainer({ name, Image: spec.image, HostConfig: { NetworkMode: 'none' } });
-  return {
-    expected: 'engine-refused',
-    untouched: async () => (await foreign.inspect()).State.Status === 'created',
-    end: async () => void (await foreign.remove({ force: true })),
-  };
-}
-
-async function cleanUp(docker: Docker, base: string, installations: readonly DockerDriverOptions[]): Promise<void> {
-  for (const { instance, secretsRoot } of installations) {
-    const named = await docker.listNetworks({ filters: JSON.stringify({ label: [`wirebot.instance=${instance}`] }) });
-    for (const { Id } of named) await docker.getNetwork(Id).remove();
-    rmSync(join(secretsRoot, '..'), { recursive: true, force: true });
-  }
-  rmSync(base, { recursive: true, force: true });
-}
+  return createDockerLab({ socketPath: SOCKET });
+};
 
 describe.skipIf(!SOCKET && !process.env['CI'])('with the engine that WIREBOT_TEST_DOCKER_SOCKET names', () => {
   describeGatewayDriver('DockerDriver', createLab);
@@ -192,7 +96,7 @@ describe.skipIf(!SOCKET && !process.env['CI'])('with the engine that WIREBOT_TES
       expect(Object.keys(NetworkSettings.Networks)).toEqual([`wirebot-${lab.instance}`]);
       const network = await lab.docker.getNetwork(`wirebot-${lab.instance}`).inspect();
       expect(network).toMatchObject({ Internal: true, Options: { 'com.docker.network.bridge.enable_icc': 'false' } });
-      const slot = (spec.port - PORTS.from) / 2;
+      const slot = (spec.port - LAB_PORTS.from) / 2;
       const [a, b, c, d] = hostAddress.split('.').map(Number) as [number, number, number, number];
       expect(address.host).toBe(`${a}.${b}.${c}.${d + 1 + slot}`);
       expect(NetworkSettings.Networks[`wirebot-${lab.instance}`]!.IPAddress).toBe(address.host);
@@ -234,7 +138,7 @@ describe.skipIf(!SOCKET && !process.env['CI'])('with the engine that WIREBOT_TES
     });
 
     it('gets no port outside of the range of its host', async () => {
-      for (const port of [PORTS.from - 2, PORTS.to + 1, PORTS.from + 1]) {
+      for (const port of [LAB_PORTS.from - 2, LAB_PORTS.to + 1, LAB_PORTS.from + 1]) {
         await expect(lab.driver.ensure(specOf(lab, { port }), soon())).rejects.toMatchObject({
           code: 'engine-refused',
         });
@@ -259,7 +163,10 @@ describe.skipIf(!SOCKET && !process.env['CI'])('with the engine that WIREBOT_TES
       const seen: string[] = [];
       const stop = new AbortController();
       const watching = (async () => {
-        for await (const id of new DockerDriver({ ...lab.options, socketPath }).watch(stop.signal)) seen.push(id);
+        for await (const id of new DockerDriver({ ...lab.host, engine: { kind: 'unix', socketPath } }).watch(
+          stop.signal,
+        ))
+          seen.push(id);
       })();
       await eventually('the watch listens', async () => sockets.size === 1);
       for (const socket of sockets) socket.destroy();
@@ -296,12 +203,12 @@ const nowhere = join(tmpdir(), 'wb-no-engine');
 describeUnreachableEngine(
   'DockerDriver',
   new DockerDriver({
-    socketPath: join(nowhere, 'nobody.sock'),
+    engine: { kind: 'unix', socketPath: join(nowhere, 'nobody.sock') },
     instance: randomInstance(),
     stateRoot: join(nowhere, 'state'),
     secretsRoot: join(nowhere, 'secrets'),
-    ports: PORTS,
-    user: USER,
+    ports: LAB_PORTS,
+    user: LAB_USER,
     allowSecretsOnDisk: true,
   }),
 );

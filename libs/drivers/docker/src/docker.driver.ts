@@ -17,21 +17,25 @@ import {
   StateDirectories,
   writeSecretsDirectory,
 } from '#libs/drivers/core';
-import Docker from 'dockerode';
+import type Docker from 'dockerode';
 import { type ContainerPlace, LABELS } from './container-spec.js';
 import { isAlive, stateOf } from './container-state.js';
 import { Containers } from './containers.js';
+import { type EngineAddress, openEngine } from './engine-address.js';
 import { callEngine, ENGINE_LIMITS } from './engine-call.js';
 import { readLogs } from './engine-logs.js';
 import { NOTHING_KNOWN, readCapacity, readUse } from './engine-stats.js';
 import { watchContainers } from './engine-events.js';
+import { assertSameFolders } from './folder-proof.js';
 import { ensureHostNetwork, type HostNetwork } from './host-network.js';
 import { slotAddress } from './subnets.js';
 
 export interface DockerDriverOptions {
-  readonly socketPath: string;
+  readonly engine: EngineAddress;
   /** Names this installation on the engine: 1-32 lower-case letters or digits. */
   readonly instance: string;
+  /** Which host of the installation it is; missing for the engine beside the control plane. */
+  readonly hostId?: string;
   /** One folder a gateway: what it remembers. */
   readonly stateRoot: string;
   /** On a tmpfs (see defaultSecretsRoot). One folder a gateway. */
@@ -63,7 +67,7 @@ export class DockerDriver extends GatewayDriver {
     }
     if (options.user.uid === 0)
       throw new DriverError('engine-refused', 'Gateways never run as root; name another user.', false);
-    this.#docker = new Docker({ socketPath: options.socketPath });
+    this.#docker = openEngine(options.engine);
     this.#containers = new Containers(this.#docker, options.instance);
     this.#states = new StateDirectories(options.stateRoot);
   }
@@ -71,8 +75,10 @@ export class DockerDriver extends GatewayDriver {
   async prepare(signal: AbortSignal): Promise<HostFacts> {
     await prepareSecretsRoot(this.options.secretsRoot, this.options.allowSecretsOnDisk ?? false);
     await this.#states.prepare();
-    this.#network = await ensureHostNetwork(this.#docker, this.options.instance, signal);
-    return { hostAddressForGateways: this.#network.gateway, isolation: ISOLATION };
+    const network = await ensureHostNetwork(this.#docker, this.options, signal);
+    await assertSameFolders(this.#docker, [this.options.stateRoot, this.options.secretsRoot], signal);
+    this.#network = network;
+    return { hostAddressForGateways: network.gateway, isolation: ISOLATION };
   }
 
   async ensure(spec: GatewaySpec, signal: AbortSignal): Promise<GatewayAddress> {

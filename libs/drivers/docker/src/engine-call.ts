@@ -4,7 +4,21 @@ import { deadline } from '#libs/kernel';
 /** Milliseconds one call of the engine may take. Creating and starting write to disk, reading does not. */
 export const ENGINE_LIMITS = { read: 10_000, change: 30_000 } as const;
 
-const UNREACHABLE = new Set(['ECONNREFUSED', 'ENOENT', 'EACCES', 'EPIPE', 'ECONNRESET', 'ENOTSOCK']);
+const UNREACHABLE = new Set([
+  'ECONNREFUSED',
+  'ENOENT',
+  'EACCES',
+  'EPIPE',
+  'ECONNRESET',
+  'ENOTSOCK',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+]);
+/** One side does not trust the other's certificate: codes of Node's and OpenSSL's own. */
+const UNTRUSTED = /CERT|^ERR_(TLS|SSL)|UNABLE_TO_|^EPROTO$/;
 
 interface EngineFailure {
   readonly statusCode?: number;
@@ -71,6 +85,14 @@ export function translate(error: unknown): DriverError {
       'engine-unreachable',
       `The container engine cannot be reached (${failure.code}). Check that it runs and that this user may use its socket.`,
       true,
+      { cause: error },
+    );
+  }
+  if (failure.statusCode === undefined && UNTRUSTED.test(failure.code ?? '')) {
+    return new DriverError(
+      'engine-refused',
+      `The container engine and this machine do not trust each other's certificates (${failure.code}). Check the authority, the names and dates of both, and that the port speaks TLS.`,
+      false,
       { cause: error },
     );
   }

@@ -20,6 +20,14 @@ export interface HostNetwork {
   readonly gateway: string;
 }
 
+/** Whose network it is. `hostId`: missing for the engine beside the control plane. */
+export interface NetworkOwner {
+  readonly instance: string;
+  readonly hostId?: string | undefined;
+}
+
+const INSTANCE_LABEL = 'wirebot.instance';
+const HOST_LABEL = 'wirebot.host';
 const NO_TRAFFIC_BETWEEN = 'com.docker.network.bridge.enable_icc';
 const DEFAULT_ROUTE = 'DefaultGatewayIPv4';
 const ATTEMPTS = 5;
@@ -28,21 +36,30 @@ const ATTEMPTS = 5;
  * Finds or makes the network `wirebot-<instance>`: internal (no road out) and without traffic between containers. One
  * for all gateways, because the engine's address pools end at about thirty networks. Its address range is read back.
  */
-export async function ensureHostNetwork(docker: Docker, instance: string, signal: AbortSignal): Promise<HostNetwork> {
-  const name = `wirebot-${instance}`;
-  const present = (await inspectNetwork(docker, name, signal)) ?? (await createNetwork(docker, name, instance, signal));
-  const network = checked(present, name, instance);
+export async function ensureHostNetwork(
+  docker: Docker,
+  owner: NetworkOwner,
+  signal: AbortSignal,
+): Promise<HostNetwork> {
+  const name = `wirebot-${owner.instance}`;
+  const present = (await inspectNetwork(docker, name, signal)) ?? (await createNetwork(docker, name, owner, signal));
+  const network = checked(present, name, owner);
   await assertLocal(network.gateway);
   return network;
 }
 
 const inspectNetwork = (docker: Docker, name: string, signal: AbortSignal) =>
-  callUnless(404, signal, ENGINE_LIMITS.read, () => docker.getNetwork(name).inspect());
+  callUnless(404, signal, ENGINE_LIMITS.read, (abortSignal) => {
+    const network = docker.getNetwork(name);
+    // Its types know no options; an engine that hangs must not keep the line either.
+    const inspect = network.inspect.bind(network) as (options: object) => Promise<Docker.NetworkInspectInfo>;
+    return inspect({ abortSignal });
+  });
 
 async function createNetwork(
   docker: Docker,
   name: string,
-  instance: string,
+  owner: NetworkOwner,
   signal: AbortSignal,
 ): Promise<Docker.NetworkInspectInfo> {
   const free = freeSubnets([...(await hostSubnets()), ...(await engineSubnets(docker, signal))]);
@@ -54,7 +71,7 @@ async function createNetwork(
   for (const subnet of free.slice(0, ATTEMPTS)) {
     try {
       await callEngine(signal, ENGINE_LIMITS.change, (bounded) =>
-        docker.createNetwork(definition(name, instance, subnet, bounded)),
+        docker.createNetwork(definition(name, owner, subnet, bounded)),
       );
       failure = undefined;
     } catch (error) {
@@ -70,7 +87,7 @@ async function createNetwork(
 
 const definition = (
   name: string,
-  instance: string,
+  { instance, hostId }: NetworkOwner,
   subnet: Subnet,
   abortSignal: AbortSignal,
 ): Docker.NetworkCreateOptions => ({
@@ -92,7 +109,7 @@ const definition = (
       },
     ],
   },
-  Labels: { 'wirebot.instance': instance },
+  Labels: { [INSTANCE_LABEL]: instance, ...(hostId ? { [HOST_LABEL]: hostId } : {}) },
   abortSignal,
 });
 
@@ -104,11 +121,19 @@ async function engineSubnets(docker: Docker, signal: AbortSignal): Promise<Subne
 }
 
 /** An engine that ignores an option it does not know would leave gateways open to each other: what it made is read back. */
-function checked(info: Docker.NetworkInspectInfo, name: string, instance: string): HostNetwork {
-  if (info.Labels?.['wirebot.instance'] !== instance) {
+function checked(info: Docker.NetworkInspectInfo, name: string, { instance, hostId }: NetworkOwner): HostNetwork {
+  if (info.Labels?.[INSTANCE_LABEL] !== instance) {
     throw new DriverError(
       'engine-refused',
       `A network named ${name} exists that is not this installation's; remove it or change WIREBOT_INSTANCE.`,
+      false,
+    );
+  }
+  if ((info.Labels[HOST_LABEL] ?? '') !== (hostId ?? '')) {
+    // Two hosts would give the same addresses to different gateways, and each would take the other's for orphans.
+    throw new DriverError(
+      'engine-refused',
+      `This engine serves another host of this installation already (${info.Labels[HOST_LABEL] ?? 'the local one'}); an engine is one host.`,
       false,
     );
   }

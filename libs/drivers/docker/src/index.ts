@@ -1,1 +1,2 @@
-export { DockerDriver, type DockerDriverOptions } from './docker.driver.js';
+export * from './docker.driver.js';
+export type { EngineAddress } from './engine-address.js';

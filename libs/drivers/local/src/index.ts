@@ -1,1 +1,2 @@
-export * from './local-driver.js';
+export { createLocalDriver } from './local-driver.js';
+export { createHostDriver } from './host-driver.js';

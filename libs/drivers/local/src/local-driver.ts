@@ -1,8 +1,9 @@
 import { join } from 'node:path';
-import { defaultSecretsRoot, type GatewayDriver } from '#libs/drivers/core';
+import { defaultSecretsRoot, type FileOwner, type GatewayDriver } from '#libs/drivers/core';
 
 /** Gateways run as this user in containers when the platform is root; it exists in the image and owns nothing on a usual host. */
 const CONTAINER_USER = { uid: 10_001, gid: 10_001 };
+export const DOCKER_SOCKET = '/var/run/docker.sock';
 
 export interface LocalDriverOptions {
   readonly driver: 'docker' | 'process';
@@ -31,8 +32,11 @@ export async function createLocalDriver(options: LocalDriverOptions): Promise<Ga
     return new ProcessDriver({ ...places, runRoot: join(options.dataDir, 'run'), nodePath: process.execPath });
   }
   const { DockerDriver } = await import('#libs/drivers/docker');
+  const engine = { kind: 'unix', socketPath: options.dockerSocket ?? DOCKER_SOCKET } as const;
+  return new DockerDriver({ ...places, engine, ports: options.ports, user: containerUser() });
+}
+
+export function containerUser(): FileOwner {
   const own = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
-  const user = own.uid === 0 ? CONTAINER_USER : own;
-  const socketPath = options.dockerSocket ?? '/var/run/docker.sock';
-  return new DockerDriver({ ...places, socketPath, ports: options.ports, user });
+  return own.uid === 0 ? CONTAINER_USER : own;
 }
