@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
+import { type BackupConfig, readBackupConfig } from './backup-config.js';
 import { ConfigInvalid } from './errors.js';
 import { type MailConfig, readMailConfig } from './mail-config.js';
 import { type MasterKeyConfig, readMasterKeyConfig } from './master-key-config.js';
@@ -47,6 +48,7 @@ export class ControlPlaneConfig {
   readonly model: { readonly provider: 'anthropic' | 'openai' | 'offline'; readonly name: string };
   readonly nodeName: string;
   readonly provisioning: ProvisioningConfig;
+  readonly backups: BackupConfig;
   readonly roles: readonly Role[];
   readonly logLevel: (typeof LOG_LEVELS)[number];
   readonly leaseSeconds = LEASE_SECONDS;

@@ -1,3 +1,4 @@
+export * from './backup-config.js';
 export * from './control-plane-config.js';
 export * from './errors.js';
 export * from './mail-config.js';

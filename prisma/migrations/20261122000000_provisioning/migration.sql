@@ -104,6 +104,8 @@ CREATE TABLE "backups" (
     "lease_owner" TEXT,
     "lease_until" TIMESTAMPTZ(3),
     "operation_id" TEXT,
+    "due_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    "key_id" TEXT,
 
     CONSTRAINT "backups_pkey" PRIMARY KEY ("id")
 );
@@ -113,7 +115,7 @@ CREATE TABLE "backup_keys" (
     "id" TEXT NOT NULL,
     "tenant_id" TEXT NOT NULL,
     "recipient" TEXT NOT NULL,
-    "identity" TEXT NOT NULL,
+    "identity_sealed" BYTEA NOT NULL,
     "created_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
     "retired_at" TIMESTAMPTZ(3),
 
@@ -231,3 +233,7 @@ GRANT SELECT ("id", "epoch", "created_at") ON "installation" TO wirebot_app;
 
 -- Nobody's gateway is a warm one, and a warm one is nobody's.
 ALTER TABLE "gateways" ADD CONSTRAINT "gateways_warm_is_nobodys" CHECK (("pool" IS NULL) = ("tenant_id" IS NOT NULL) OR "phase" = 'deleted');
+
+-- Never two backups of one agent at the same time, and one key of a tenant that is encrypted to.
+CREATE UNIQUE INDEX "backups_one_at_a_time" ON "backups"("agent_id") WHERE "status" = 'running';
+CREATE UNIQUE INDEX "backup_keys_one_current" ON "backup_keys"("tenant_id") WHERE "retired_at" IS NULL;

@@ -33,6 +33,7 @@ export const SEALED_COLUMNS: readonly SealedColumn[] = [
   { table: 'webhook_endpoints', column: 'secret_sealed', key: 'id' },
   { table: 'host_credentials', column: 'sealed', key: 'host_id' },
   { table: 'webhook_endpoints', column: 'previous_sealed', key: 'id' },
+  { table: 'backup_keys', column: 'identity_sealed', key: 'id' },
 ];
 
 /**
