@@ -1,4 +1,5 @@
 import { ADMIN_CALLS } from './calls/admin.calls.js';
+import { CARE_CALLS } from './calls/care.calls.js';
 import { CONSOLE_CALLS } from './calls/console.calls.js';
 import { FEDERATION_CALLS } from './calls/federation.calls.js';
 import { PLATFORM_CALLS } from './calls/platform.calls.js';
@@ -8,6 +9,7 @@ import { TENANT_CALLS } from './calls/tenant.calls.js';
 import { TIER_CALLS } from './calls/tier.calls.js';
 import { TRUST_CALLS } from './calls/trust.calls.js';
 import { USAGE_CALLS } from './calls/usage.calls.js';
+import { WARM_POOL_CALLS } from './calls/warm-pool.calls.js';
 import { WORKSPACE_CALLS } from './calls/workspace.calls.js';
 import type { RouteCalls } from './route-call.js';
 
@@ -15,12 +17,14 @@ import type { RouteCalls } from './route-call.js';
 export const ROUTE_CALLS: RouteCalls = {
   ...PLATFORM_CALLS,
   ...ADMIN_CALLS,
+  ...CARE_CALLS,
   ...CONSOLE_CALLS,
   ...FEDERATION_CALLS,
   ...STAFF_CALLS,
   ...TIER_CALLS,
   ...TRUST_CALLS,
   ...USAGE_CALLS,
+  ...WARM_POOL_CALLS,
   ...WORKSPACE_CALLS,
   // These two end tokens, and close the tenant.
   ...SITE_TOKEN_CALLS,
