@@ -11,11 +11,12 @@ import { GatewayRun } from './gateway-run.js';
 import { GatewaySleep } from './gateway-sleep.js';
 import { GatewayUpgrade } from './gateway-upgrade.js';
 import { type Outcome, again, settled, waitFor } from './outcome.js';
-import { GATEWAY_PHASES, type GatewayPhase, isOverdue, SLEEPING, UPGRADING } from './phases.js';
+import { GATEWAY_PHASES, type GatewayPhase, isOverdue, SLEEPING } from './phases.js';
 import { PlacementService } from './placement.service.js';
 import { HostGate } from './hosts/host-gate.js';
 import { LeaseLost, toFailure } from './provisioning.errors.js';
 import { type GatewayRecord, ResourcesRepository } from './resources.repository.js';
+import { REHEARSAL } from './upgrades/rehearsal-copy.js';
 import { WarmLife } from './warm/warm-life.js';
 
 /** A driver or runtime call is given up after this long, in milliseconds. */
@@ -69,6 +70,7 @@ export class GatewayReconciler {
 
   /** No phase lasts longer than the table allows: agents that wait are told why, and the work is taken up again. */
   async #overdue(gateway: GatewayRecord, lease: Lease): Promise<Outcome> {
+    if (this.upgrade.mayGiveUp(gateway)) return this.upgrade.overdue(gateway, lease);
     const { timeoutSeconds: seconds, onTimeout = 'failed' } = GATEWAY_PHASES[gateway.phase as GatewayPhase];
     const bad = conditionsOf(gateway.conditions).find((condition) => condition.type === 'Ready' && !condition.status);
     const text = `The gateway was ${gateway.phase} for more than ${seconds} s. It is tried again by itself.`;
@@ -90,21 +92,27 @@ export class GatewayReconciler {
 
   async #work(gateway: GatewayRecord, lease: Lease, signal: AbortSignal): Promise<Outcome> {
     const call = deadline(CALL_LIMIT, signal);
-    if (gateway.desiredState === 'deleted') return this.end.delete(gateway, lease, call);
-    if (gateway.desiredState === 'stopped') return this.end.stop(gateway, lease, call);
     const changed =
+      (await this.#unwanted(gateway, lease, call)) ??
       (await this.quarantine.continue(gateway, lease, call)) ??
-      (await this.#upgraded(gateway, lease, signal)) ??
+      // Copies of state take as long as they are big: an upgrade bounds its calls itself.
+      (this.upgrade.concerns(gateway) ? await this.upgrade.continue(gateway, lease, signal) : undefined) ??
       (SLEEPING.includes(gateway.phase) ? await this.sleep.continue(gateway, lease, call) : undefined);
     if (changed) return changed;
     const state = await this.host.inspect(gateway, call);
     return (await this.warm.continue(gateway, state, lease, call)) ?? this.run.continue(gateway, state, lease, call);
   }
 
-  /** Copies of state take as long as they are big: an upgrade bounds its calls itself. */
-  async #upgraded(gateway: GatewayRecord, lease: Lease, signal: AbortSignal): Promise<Outcome | undefined> {
-    const wanted = gateway.targetImage !== null && gateway.phase === 'ready';
-    return wanted || UPGRADING.includes(gateway.phase) ? this.upgrade.continue(gateway, lease, signal) : undefined;
+  /** What it is when it is not to run; undefined when it is. */
+  async #unwanted(gateway: GatewayRecord, lease: Lease, call: AbortSignal): Promise<Outcome | undefined> {
+    const { desiredState, phase } = gateway;
+    if (desiredState === 'running')
+      return gateway.pool === REHEARSAL ? this.upgrade.tidyCopy(gateway, lease) : undefined;
+    if (phase === 'rehearsing' || desiredState === 'deleted') await this.upgrade.discardCopy(gateway, lease, call);
+    if (desiredState === 'deleted') return this.end.delete(gateway, lease, call);
+    // Stopped for good, and its image changes all the same.
+    const asleep = phase === 'suspended' && this.upgrade.concerns(gateway);
+    return asleep ? undefined : this.end.stop(gateway, lease, call);
   }
 
   async #failed(gateway: GatewayRecord, lease: Lease, error: unknown): Promise<Outcome> {

@@ -48,7 +48,12 @@ const RECONCILER = 'gateway-reconciler';
 
 export const GATEWAY_PHASES: Readonly<Record<GatewayPhase, PhaseRule<GatewayPhase>>> = {
   pending: { owner: RECONCILER, timeoutSeconds: 60, next: ['creating', 'failed', 'suspended', 'deleting', 'lost'] },
-  creating: { owner: RECONCILER, timeoutSeconds: 120, next: ['starting', 'failed', 'draining', 'deleting', 'lost'] },
+  creating: {
+    owner: RECONCILER,
+    timeoutSeconds: 120,
+    // An upgrade that was interrupted by a stop or a lost host is taken up again where it was.
+    next: ['starting', 'failed', 'replacing', 'rolling-back', 'draining', 'deleting', 'lost'],
+  },
   starting: {
     owner: RECONCILER,
     timeoutSeconds: 60,
@@ -57,7 +62,7 @@ export const GATEWAY_PHASES: Readonly<Record<GatewayPhase, PhaseRule<GatewayPhas
   ready: {
     owner: RECONCILER,
     timeoutSeconds: null,
-    next: ['creating', 'starting', 'suspending', 'rehearsing', 'draining', 'deleting', 'failed', 'lost'],
+    next: ['creating', 'starting', 'suspending', 'rehearsing', 'replacing', 'draining', 'deleting', 'failed', 'lost'],
   },
   // Made ahead: identity-free, frozen or idle, until somebody needs one.
   warm: { owner: RECONCILER, timeoutSeconds: null, next: ['starting', 'creating', 'deleting', 'failed', 'lost'] },
@@ -71,7 +76,7 @@ export const GATEWAY_PHASES: Readonly<Record<GatewayPhase, PhaseRule<GatewayPhas
   paused: {
     owner: RECONCILER,
     timeoutSeconds: null,
-    next: ['starting', 'creating', 'draining', 'deleting', 'failed', 'lost'],
+    next: ['ready', 'starting', 'creating', 'draining', 'deleting', 'failed', 'lost'],
   },
   draining: {
     owner: RECONCILER,
@@ -84,7 +89,7 @@ export const GATEWAY_PHASES: Readonly<Record<GatewayPhase, PhaseRule<GatewayPhas
     owner: RECONCILER,
     timeoutSeconds: 300,
     onTimeout: 'rolling-back',
-    next: ['replacing', 'rolling-back', 'draining', 'deleting', 'lost'],
+    next: ['replacing', 'ready', 'creating', 'rolling-back', 'draining', 'deleting', 'lost'],
   },
   replacing: {
     owner: RECONCILER,
@@ -108,7 +113,7 @@ export const GATEWAY_PHASES: Readonly<Record<GatewayPhase, PhaseRule<GatewayPhas
   failed: {
     owner: RECONCILER,
     timeoutSeconds: 300,
-    next: ['creating', 'starting', 'draining', 'suspended', 'rolling-back', 'deleting', 'lost'],
+    next: ['creating', 'starting', 'draining', 'suspended', 'replacing', 'rolling-back', 'deleting', 'lost'],
   },
   deleting: { owner: RECONCILER, timeoutSeconds: 120, next: ['deleted', 'failed', 'lost'] },
   deleted: { owner: 'nobody', timeoutSeconds: null, next: [] },
@@ -164,6 +169,12 @@ export const UPGRADING: readonly string[] = [
   'verifying',
   'rolling-back',
 ] satisfies GatewayPhase[];
+
+/** Its process is being replaced: no route leads to it until that is done. */
+export const REPLACED: readonly string[] = ['replacing', 'verifying', 'rolling-back'] satisfies GatewayPhase[];
+
+/** It answers: a rehearsal goes on beside it. */
+export const SERVING: readonly string[] = ['ready', 'rehearsing'] satisfies GatewayPhase[];
 
 /** Staying is always allowed; anything else must be an edge of the table. */
 export const mayMove = <P extends string>(table: Readonly<Record<P, PhaseRule<P>>>, from: P, to: P): boolean =>

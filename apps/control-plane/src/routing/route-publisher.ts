@@ -5,7 +5,7 @@ import type { Prisma, Tx } from '#libs/database';
 import type { GatewayAddress } from '#libs/drivers/core';
 import { Clock } from '#libs/kernel';
 import { ChangeNotifier } from '#libs/queue';
-import { SLEEPING } from '../provisioning/phases.js';
+import { REPLACED, SLEEPING } from '../provisioning/phases.js';
 import type { AgentRecord, GatewayRecord } from '../provisioning/resources.repository.js';
 import { GatewayCredentials } from '../secrets/gateway-credentials.js';
 import { ceilingFrom } from '../trust/ceilings.js';
@@ -67,10 +67,44 @@ export class RoutePublisher {
       WHERE route->>'gatewayId' = ${gatewayId} AND route->>'state' = ${from}`;
   }
 
+  /** Nobody reaches the gateway until `unhold`, and nobody wakes it. */
+  async hold(tx: Tx, gatewayId: string): Promise<void> {
+    await tx.$executeRaw`SELECT pg_advisory_xact_lock(${PUBLISH_LOCK})`;
+    await tx.$executeRaw`
+      UPDATE routes SET route = jsonb_set(route, '{state}', '"held"'), version = nextval('route_version'),
+        txid = pg_current_xact_id()::text::bigint
+      WHERE route->>'gatewayId' = ${gatewayId} AND route->>'state' <> 'held'`;
+  }
+
+  /** Ends `hold`: its agents are reached, or wake it. Those that are held for reasons of their own stay so. */
+  async unhold(tx: Tx, gatewayId: string, state: 'live' | 'asleep'): Promise<void> {
+    await tx.$executeRaw`SELECT pg_advisory_xact_lock(${PUBLISH_LOCK})`;
+    await tx.$executeRaw`
+      UPDATE routes SET route = jsonb_set(route, '{state}', to_jsonb(${state}::text)), version = nextval('route_version'),
+        txid = pg_current_xact_id()::text::bigint
+      WHERE route->>'gatewayId' = ${gatewayId} AND route->>'state' = 'held' AND agent_id IN
+        (SELECT id FROM agents WHERE attached_to = ${gatewayId} AND phase = 'ready' AND target_gateway_id IS NULL)`;
+  }
+
+  /** It answers again, here: every agent that it has and that nothing else holds up is live. */
+  async release(tx: Tx, gatewayId: string, { host, port }: GatewayAddress): Promise<void> {
+    const target = JSON.stringify({ host, port });
+    await tx.$executeRaw`SELECT pg_advisory_xact_lock(${PUBLISH_LOCK})`;
+    await tx.$executeRaw`
+      UPDATE routes r SET route = r.route || jsonb_build_object('state', 'live', 'target', ${target}::jsonb),
+        version = nextval('route_version'), txid = pg_current_xact_id()::text::bigint
+      FROM agents a
+      WHERE a.id = r.agent_id AND a.attached_to = ${gatewayId} AND a.phase IN ('ready', 'moving')
+        AND r.route->>'gatewayId' = ${gatewayId} AND r.route->>'state' IN ('held', 'asleep')`;
+  }
+
   /** What the gateway's row says in this transaction, and goes on to say until it ends: not what the caller read before. */
   async #awake(tx: Tx, gatewayId: string): Promise<AgentRoute['state']> {
-    const rows = await tx.$queryRaw<{ phase: string }[]>`SELECT phase FROM gateways WHERE id = ${gatewayId} FOR SHARE`;
-    return SLEEPING.includes(rows[0]?.phase ?? '') ? 'asleep' : 'live';
+    const rows = await tx.$queryRaw<{ phase: string; held: boolean }[]>`
+      SELECT phase, quarantined_at IS NOT NULL AS held FROM gateways WHERE id = ${gatewayId} FOR SHARE`;
+    const phase = rows[0]?.phase ?? '';
+    if (rows[0]?.held || REPLACED.includes(phase)) return 'held';
+    return SLEEPING.includes(phase) ? 'asleep' : 'live';
   }
 
   /** Takes the route away; a tombstone stays so that every proxy hears of it. */

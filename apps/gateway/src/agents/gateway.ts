@@ -218,9 +218,12 @@ export class Gateway {
     this.#claim = undefined;
     const gone = this.#roster.removeAllBut(config);
     await Promise.all(gone.map((agent) => agent.detach(drainMs)));
+    const rehearsed = this.#config?.rehearsal === true && !config.rehearsal;
     const added = this.#use(config);
-    if (this.#suspension.isActive) this.#deferred.push(...added);
-    else void this.resume(added);
+    // What a rehearsal left pending is begun with the first configuration that is meant.
+    const begins = rehearsed ? this.agents : added;
+    if (this.#suspension.isActive) this.#deferred.push(...begins);
+    else void this.resume(begins);
     this.#parts.logger.info(
       { generation: config.generation, agents: config.agents.length, attached: added.length, detached: gone.length },
       'configuration applied',
