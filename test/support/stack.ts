@@ -30,6 +30,8 @@ export const drivers: DriverName[] = parts.docker ? ['process', 'docker'] : ['pr
 export interface StackOptions {
   readonly driver: DriverName;
   readonly env?: Record<string, string>;
+  /** Where the stack finds its database instead: something that leads to it. */
+  readonly databaseThrough?: { readonly port: number };
 }
 
 async function freePort(): Promise<number> {
@@ -167,6 +169,13 @@ export class TestStack {
     ]);
   }
 
+  #databaseUrl(): string {
+    const url = new URL(this.database.url);
+    const { databaseThrough } = this.options;
+    if (databaseThrough) [url.hostname, url.port] = ['127.0.0.1', String(databaseThrough.port)];
+    return url.toString();
+  }
+
   #environment(): NodeJS.ProcessEnv {
     const { docker, image } = parts;
     const onDocker = this.options.driver === 'docker';
@@ -174,7 +183,7 @@ export class TestStack {
       PATH: process.env['PATH'] ?? '',
       HOME: process.env['HOME'] ?? '',
       LANG: 'C.UTF-8',
-      DATABASE_URL: this.database.url,
+      DATABASE_URL: this.#databaseUrl(),
       WIREBOT_REQUESTS_PER_MINUTE: '100000',
       ...(onDocker && docker ? { DOCKER_HOST: `unix://${docker}` } : {}),
       ...(onDocker && image ? { WIREBOT_GATEWAY_IMAGE: image } : {}),

@@ -19,6 +19,9 @@ export interface Access {
   readonly grant: Grant | undefined;
 }
 
+/** A route is here long before its agent's first token is this old. */
+const NEW_TOKEN_SECONDS = 5;
+
 const AGENT_PATH = /^\/a\/([^/]+)(\/.*)?$/;
 const OPEN_PATHS = new Set(['/health', '/ready']);
 const MEMBER_PATH = /^\/(?:chat|ws|sessions|session\/.+)$/;
@@ -47,7 +50,7 @@ export class AgentAccess {
     if (token === undefined && !isOpen(req, path, upgrade)) throw new ProxyProblem('credential-missing');
     const admission = token === undefined ? undefined : await this.#admit(site, token);
     const agent = this.table.agent(agentId);
-    if (!agent) throw this.#unknown();
+    if (!agent) throw this.#unknown(admission?.grant.claims);
     if (agent.tenantId !== site.tenant.tenantId) throw new ProxyProblem('agent-not-found');
     if (admission && !belongs(admission.grant.claims, agent)) throw this.#foreign(admission.grant.claims);
     return { agent: answering(agent), path, token: admission?.token, grant: admission?.grant };
@@ -94,13 +97,20 @@ export class AgentAccess {
   agentOf(claims: MemberClaims, site: Site): AgentRoute {
     if (claims.tid !== site.tenant.tenantId) throw this.#foreign(claims);
     const agent = this.table.agentOfWorkspace(claims.tid, claims.wid);
-    if (!agent) throw this.#unknown();
+    if (!agent) throw this.#unknown(claims);
     return agent;
   }
 
-  /** An agent that was made a moment ago is no stranger: while the feed is down, nobody here can tell them apart. */
-  #unknown(): ProxyProblem {
-    return new ProxyProblem(this.isCurrent() ? 'agent-not-found' : 'routes-behind');
+  /**
+   * An agent that was made a moment ago is no stranger: while the feed is down nobody here can tell them apart, and a token
+   * that was issued this instant may be faster than the route.
+   */
+  #unknown(claims: MemberClaims | undefined): ProxyProblem {
+    const isNew =
+      claims !== undefined &&
+      Date.now() / 1000 - claims.iat < NEW_TOKEN_SECONDS &&
+      !this.table.agentOfWorkspace(claims.tid, claims.wid);
+    return new ProxyProblem(this.isCurrent() && !isNew ? 'agent-not-found' : 'routes-behind');
   }
 }
 

@@ -72,7 +72,8 @@ describe('a good token', () => {
     const path = `/t/acme/a/${id('agt', 'b')}/sessions`;
     expect(await codeOf(await get(path, bearer(await stack.token('a'))))).toEqual([404, 'agent-not-found']);
     // The claims of one tenant with the workspace of another.
-    const mixed = await stack.token('a', 'other');
+    const iat = Math.floor(Date.now() / 1000) - 60;
+    const mixed = await stack.token('a', 'other', { iat });
     expect(await codeOf(await get('/t/acme/sessions', bearer(mixed)))).toEqual([404, 'agent-not-found']);
     expect(await codeOf(await get('/t/other/sessions', bearer(mixed)))).toEqual([404, 'agent-not-found']);
   });

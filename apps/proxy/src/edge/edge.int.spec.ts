@@ -117,6 +117,15 @@ describe('access to an agent', () => {
     expect(await answer.json()).toMatchObject({ url: `/a/${B}/chat` });
   });
 
+  it('asks a token of this moment to come again when its route is not here yet, and an older one not', async () => {
+    const fresh = await stack.token('newcomer');
+    const answer = await call('/t/acme/chat', fresh, { method: 'POST' });
+    expect(answer.headers.get('retry-after')).toMatch(/^\d+$/);
+    expect(await codeOf(answer)).toEqual([503, 'routes-behind']);
+    const older = await stack.token('newcomer', 'acme', { iat: Math.floor(Date.now() / 1000) - 60 });
+    expect(await codeOf(await call('/t/acme/chat', older, { method: 'POST' }))).toEqual([404, 'agent-not-found']);
+  });
+
   it.each([
     ['of agent A on agent B', () => stack.token('a'), `/t/acme/a/${B}/chat`, 404, 'agent-not-found'],
     ['of another tenant', () => stack.token('x', 'other'), `/t/acme/a/${A}/chat`, 404, 'agent-not-found'],
