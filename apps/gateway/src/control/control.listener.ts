@@ -9,6 +9,7 @@ import { AgentNotFound, ControlCredentialInvalid, NotReady, RequestInvalid } fro
 import { createListener } from '../http/main.listener.js';
 import { LIMITS } from '../limits.js';
 import type { Activity } from '../load/activity.js';
+import { exportSnapshot } from './snapshot.export.js';
 import { exportArchive } from './archive.export.js';
 import { importArchive } from './archive.import.js';
 import type { Caller, ControlCredential } from './control-credential.js';
@@ -77,11 +78,15 @@ function routeLife(app: FastifyInstance, { gateway, closeIdleConnections }: Cont
 
 function routeFolders(app: FastifyInstance, { gateway, logger }: ControlListenerParts): void {
   app.get(ARCHIVE, (request, reply) => sendArchive(gateway, request, reply));
+  app.get('/control/agents/:id/snapshot', (request, reply) => sendSnapshot(gateway, logger, request, reply));
   app.put(ARCHIVE, { bodyLimit: LIMITS.archive.bytes }, (request) => {
     const agentId = agentIdOf(request.params);
+    const { of = agentId } = request.query as { of?: string };
+    if (!AGENT_ID.test(of)) throw new RequestInvalid('"of" must be the id of the agent that the archive is of.');
     const tar = request.body as Readable;
     if (typeof tar?.pipe !== 'function') throw new RequestInvalid('Send the archive as application/x-tar.');
-    return gateway.withDetached(agentId, () => importArchive(gateway.agentFolder(agentId), agentId, tar));
+    const folder = gateway.agentFolder(agentId);
+    return gateway.withDetached(agentId, () => importArchive({ folder, agentId, of }, tar));
   });
   app.delete('/control/agents/:id', async (request, reply) => {
     const agentId = agentIdOf(request.params);
@@ -102,6 +107,23 @@ async function sendArchive(gateway: Gateway, request: FastifyRequest, reply: Fas
     held.release();
     throw error;
   }
+}
+
+/** Holds nothing: the agent goes on, and if its folder is moved away meanwhile the stream breaks off. */
+async function sendSnapshot(
+  gateway: Gateway,
+  logger: Logger,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const agentId = agentIdOf(request.params);
+  const { stream, discard } = await exportSnapshot(gateway.agentFolder(agentId), agentId);
+  stream.on('close', () => {
+    discard().catch((error: unknown) => logger.warn({ agentId, err: error }, 'snapshot stays until the next start'));
+  });
+  // The client may have gone while the databases were copied.
+  if (reply.raw.destroyed) stream.destroy();
+  return reply.type('application/x-tar').send(stream);
 }
 
 function agentIdOf(params: unknown): string {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isContained } from './archive.import.js';
+import { isContained } from './archive.manifest.js';
 
 describe('paths of an archive', () => {
   it.each(['agent.db', 'workspace/a b/ü.md', 'a/..b/c', '.hidden'])('lets %s in', (path) => {
@@ -19,7 +19,11 @@ describe('paths of an archive', () => {
     'a/',
     'a\\..\\x',
     'a\0b',
-    'x'.repeat(513),
+    'x'.repeat(256),
+    'a/'.repeat(256) + 'a',
+    'ä'.repeat(128),
+    'agent.db-wal',
+    'workspace/notes.db-journal',
   ])('keeps %j out', (path) => {
     expect(isContained(path)).toBe(false);
   });
