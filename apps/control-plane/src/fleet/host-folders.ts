@@ -12,7 +12,7 @@ const connectionOf = (host: Connected): HostConnection => host.connection as Hos
 /** Where the host's gateways have their state; the same path here and there. */
 export function stateRootOf(host: Connected, { dataDir }: Settings): string {
   const connection = connectionOf(host);
-  return connection.kind === 'local' ? join(dataDir, 'gateways') : connection.stateRoot;
+  return connection.kind === 'local' ? join(connection.dataDir ?? dataDir, 'gateways') : connection.stateRoot;
 }
 
 /** Where the host's gateways find their secrets; the same path here and there. */

@@ -1,6 +1,6 @@
 import type { OperationStepView } from '#libs/contracts';
 
-export type OperationKind = 'provision' | 'update' | 'change-tier' | 'pause' | 'resume' | 'cancel' | 'erase' | 'export';
+export type OperationKind = 'provision' | 'update' | 'change-tier' | 'pause' | 'resume' | 'cancel' | 'erase' | 'export' | 'move';
 export type StepName =
   | 'place'
   | 'start-gateway'

@@ -7,8 +7,10 @@ import { AgentMover } from './agent-mover.js';
 import { AgentRestore } from './agent-restore.js';
 import { AgentRetirement } from './agent-retirement.js';
 import { conditionsOf } from './conditions.js';
+import { HostGate } from './hosts/host-gate.js';
+import { LostAgents } from './hosts/lost-agents.js';
 import { type Outcome, again, settled, waitFor } from './outcome.js';
-import { AGENT_PHASES, type AgentPhase, isOverdue, mayMove, SLEEPING } from './phases.js';
+import { AGENT_PHASES, type AgentPhase, isOverdue, mayMove, SERVING, SLEEPING } from './phases.js';
 import { PlacementService } from './placement.service.js';
 import { LeaseLost, toFailure } from './provisioning.errors.js';
 import { type AgentRecord, ResourcesRepository } from './resources.repository.js';
@@ -16,6 +18,9 @@ import { Waker } from './waker.js';
 
 /** While something else has to happen first the row is looked at again after this long, in case a wake got lost. */
 const WAIT_MS = 2_000;
+
+type Attachment = Pick<AgentRecord, 'attachedTo' | 'attachedGeneration'>;
+const DETACHED: Attachment = { attachedTo: null, attachedGeneration: null };
 
 /** Brings one agent to where its row says: placed, attached to its gateway, reachable; or moved, put away, erased. */
 @Injectable()
@@ -28,6 +33,8 @@ export class AgentReconciler {
     private readonly mover: AgentMover,
     private readonly retirement: AgentRetirement,
     private readonly restore: AgentRestore,
+    private readonly lost: LostAgents,
+    private readonly gate: HostGate,
     private readonly waker: Waker,
     private readonly clock: Clock,
   ) {}
@@ -46,7 +53,7 @@ export class AgentReconciler {
   async #guarded(agent: AgentRecord, lease: Lease, signal: AbortSignal): Promise<Outcome> {
     try {
       if (agent.phase !== 'failed' && this.#isOverdue(agent)) return await this.#overdue(agent, lease);
-      return await this.#step(agent, lease, signal);
+      return await this.gate.agent(agent, signal, (bounded) => this.#step(agent, lease, bounded));
     } catch (error) {
       if (error instanceof LeaseLost || signal.aborted) throw error;
       return this.#failed(agent, lease, error);
@@ -74,13 +81,15 @@ export class AgentReconciler {
   }
 
   async #step(agent: AgentRecord, lease: Lease, signal: AbortSignal): Promise<Outcome> {
+    if (this.lost.concerns(agent)) return this.lost.continue(agent, lease);
     if (agent.targetGatewayId) return this.mover.continue(agent, lease, signal);
+    if (this.mover.wantsAtRest(agent)) return this.mover.begin(agent, lease);
     if (agent.desiredState !== 'active') return this.retirement.continue(agent, lease, signal);
     if (agent.previousGatewayId && agent.phase === 'ready') return this.mover.release(agent, lease, signal);
     if (!agent.gateway || agent.gateway.desiredState === 'deleted') return this.#place(agent, lease);
     if (this.mover.wants(agent)) return this.mover.begin(agent, lease);
     if (this.#restsWith(agent.gateway, agent)) return settled;
-    if (agent.gateway.phase !== 'ready') return this.#awaitGateway(agent, lease);
+    if (!SERVING.includes(agent.gateway.phase)) return this.#awaitGateway(agent, lease);
     if (agent.restoreBackupId) return this.restore.continue(agent, lease, signal);
     const changed = agent.phase === 'ready' && agent.observedGeneration < agent.generation;
     if (changed || agent.attachedTo !== agent.gatewayId) return this.#attach(agent, lease);
@@ -106,13 +115,19 @@ export class AgentReconciler {
     }
     const gatewayId = await this.resources.asAgent(lease, async (tx) => {
       const id = await this.placement.reserve(tx, agent);
-      const data = { gatewayId: id, attachedTo: null, attachedGeneration: null };
+      const data = { gatewayId: id, ...(await this.#attachment(tx, agent, id)) };
       await this.resources.changeAgent(tx, agent, { phase: 'waiting', data });
       await this.operations.progress(tx, agent.id, 'start-gateway');
       return id;
     });
     await this.waker.wake('gateway', gatewayId);
     return again;
+  }
+
+  /** A gateway of its own knows the agent from its first configuration on: one round less until it answers. */
+  async #attachment(tx: Tx, agent: AgentRecord, gatewayId: string): Promise<Attachment> {
+    if (agent.desiredKind !== 'dedicated' || agent.restoreBackupId) return DETACHED;
+    return { attachedTo: gatewayId, attachedGeneration: await this.resources.bumpConfig(tx, gatewayId) };
   }
 
   async #awaitGateway(agent: AgentRecord, lease: Lease): Promise<Outcome> {
@@ -136,10 +151,11 @@ export class AgentReconciler {
     message = 'The gateway failed.',
   ): Promise<Outcome> {
     const gateway = agent.gateway!;
-    const neverUsed = agent.attachedGeneration === null && gateway.observedConfig === 0n;
+    // It never confirmed a configuration, so there is nothing of the agent on it.
+    const neverUsed = gateway.observedConfig === 0n && (gateway.kind === 'dedicated' || agent.attachedGeneration === null);
     await this.resources.asAgent(lease, async (tx) => {
       const condition = { type: 'Ready', status: false, reason: code, message };
-      const data = { failures: { increment: 1 }, ...(neverUsed ? { gatewayId: null } : {}) };
+      const data = { failures: { increment: 1 }, ...(neverUsed ? { gatewayId: null, ...DETACHED } : {}) };
       await this.resources.changeAgent(tx, agent, { phase: 'failed', condition, data });
       await this.operations.fail(tx, agent.id, code, message);
       if (neverUsed) await this.#discardIfUnused(tx, gateway.id, agent.id);

@@ -59,7 +59,9 @@ export class AgentRetirement {
   /** True when no process has the agent's database open: its gateway confirmed, or does not run. */
   #isClosed(agent: AgentRecord): boolean {
     const gateway = agent.gateway;
-    if (!gateway || gateway.phase === 'suspended' || gateway.phase === 'deleted') return true;
+    if (!gateway || ['suspended', 'lost', 'deleted'].includes(gateway.phase)) return true;
+    // It cannot start, and never had a configuration to open anything by.
+    if (gateway.phase === 'failed' && gateway.observedConfig === 0n) return true;
     return gateway.observedConfig >= (agent.attachedGeneration ?? 0n);
   }
 
@@ -90,7 +92,9 @@ export class AgentRetirement {
       return again;
     }
     const gateway = agent.gateway;
-    if (gateway?.kind === 'shared') {
+    // Gone with its host, which an operator has written off: so is the folder.
+    if (gateway?.kind === 'shared' && gateway.phase !== 'deleted') {
+      if (gateway.phase === 'lost') return this.#awaitHost(agent, lease);
       if (gateway.phase !== 'ready') return this.#awaitGateway(gateway, lease);
       const address = gateway.address as unknown as GatewayAddress;
       const endpoint = { ...address, credential: this.credentials.control(gateway.id) };
@@ -108,6 +112,14 @@ export class AgentRetirement {
       await this.operations.succeed(tx, agent.id, agent.generation, { agentId: agent.id });
     });
     if (gateway?.kind === 'dedicated') await this.waker.wake('gateway', gateway.id);
+    return settled;
+  }
+
+  /** The folder is on a host that is gone: it is deleted when the host comes back, or with the host when that is removed. */
+  async #awaitHost(agent: AgentRecord, lease: Lease): Promise<Outcome> {
+    const detail =
+      'Its folder is on a host that was lost: it is deleted when the host is back, or is removed for good.';
+    await this.resources.asAgent(lease, (tx) => this.operations.progress(tx, agent.id, 'erase', detail));
     return settled;
   }
 

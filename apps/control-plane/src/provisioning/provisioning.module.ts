@@ -2,9 +2,12 @@ import { Module } from '@nestjs/common';
 import { GatewayRuntime } from '#libs/runtimes/core';
 import { WirebotRuntime } from '#libs/runtimes/wirebot';
 import { gatewayDriverProvider } from '../fleet/driver.provider.js';
+import { careControllers, careProviders } from '../fleet/care.providers.js';
 import { GatewaysController } from '../fleet/gateways.controller.js';
 import { GatewaysService } from '../fleet/gateways.service.js';
 import { HostsService } from '../fleet/hosts.service.js';
+import { HOST_CONTROLLERS, HOST_PROVIDERS } from './hosts/hosts.providers.js';
+import { BackupCoreModule } from '../backups/backup-core.module.js';
 import { OperationsModule } from '../operations/operations.module.js';
 import { RouteFeedController } from '../routing/route-feed.controller.js';
 import { RouteFeedService } from '../routing/route-feed.service.js';
@@ -26,15 +29,18 @@ import { GatewayQuarantine } from './gateway-quarantine.js';
 import { GatewayEnd } from './gateway-end.js';
 import { GatewayRows } from './gateway-rows.js';
 import { GatewayRun } from './gateway-run.js';
-import { GatewaySleep } from './gateway-sleep.js';
 import { GatewayUpgrade } from './gateway-upgrade.js';
 import { inventoryProviders } from './inventory/inventory.providers.js';
+import { upgradeProviders } from './upgrades/upgrade.providers.js';
 import { LeaseGuard } from './lease-guard.js';
 import { PhaseMetrics } from './phase-metrics.js';
 import { StepBreaker } from './step-breaker.js';
+import { sleepControllers, sleepProviders } from './sleep/sleep.providers.js';
+import { Wakes } from './sleep/wakes.js';
 import { StepObserver } from './steps.js';
 import { UpkeepModule } from './upkeep/upkeep.module.js';
 import { warmProviders } from './warm/warm.providers.js';
+import { WarmPoolController } from './warm/warm-pool.controller.js';
 import { GatewayReconciler } from './gateway-reconciler.js';
 import { Housekeeping } from './housekeeping.js';
 import { PlacementService } from './placement.service.js';
@@ -47,8 +53,22 @@ const RUNTIME_READS: ReadonlySet<string> = new Set(['status', 'snapshotAgent', '
 
 /** Makes rows true: reconcilers, the host they work on, and the routes that come out of it. */
 @Module({
-  imports: [OperationsModule, WakerModule, UpkeepModule, TenantErasureModule, MemberExportRunnerModule],
-  controllers: [GatewaysController, RouteFeedController],
+  imports: [
+    BackupCoreModule,
+    OperationsModule,
+    WakerModule,
+    UpkeepModule,
+    TenantErasureModule,
+    MemberExportRunnerModule,
+  ],
+  controllers: [
+    GatewaysController,
+    ...HOST_CONTROLLERS,
+    ...careControllers,
+    RouteFeedController,
+    ...sleepControllers,
+    WarmPoolController,
+  ],
   providers: [
     gatewayDriverProvider,
     {
@@ -71,13 +91,15 @@ const RUNTIME_READS: ReadonlySet<string> = new Set(['status', 'snapshotAgent', '
     PlacementService,
     ConfigCompiler,
     GatewayHost,
+    ...HOST_PROVIDERS,
     GatewayQuarantine,
     GatewayRows,
     GatewayRun,
     GatewayEnd,
-    GatewaySleep,
+    ...sleepProviders,
     ...warmProviders,
     GatewayUpgrade,
+    ...upgradeProviders,
     GatewayReconciler,
     AgentRestore,
     AgentMover,
@@ -91,7 +113,8 @@ const RUNTIME_READS: ReadonlySet<string> = new Set(['status', 'snapshotAgent', '
     ProviderKeyReader,
     GatewaySecretReader,
     GatewaysService,
+    ...careProviders,
   ],
-  exports: [WakerModule],
+  exports: [WakerModule, Wakes, ResourcesRepository, GatewayRuntime, StepObserver],
 })
 export class ProvisioningModule {}

@@ -13,6 +13,7 @@ import {
 import { delay } from '#libs/kernel';
 import { type Wake, WakeQueue } from '#libs/queue';
 import { FleetWatch } from '../fleet/fleet-watch.js';
+import { HostLanes } from '../fleet/host-lanes.js';
 import { Log } from '../log.js';
 import { AgentReconciler } from './agent-reconciler.js';
 import { GatewayReconciler } from './gateway-reconciler.js';
@@ -21,8 +22,8 @@ import { HeldLease, type Instant, LeaseGuard } from './lease-guard.js';
 import { LeaseLost } from './provisioning.errors.js';
 import { Waker } from './waker.js';
 
-/** Passes at the same time in one process; more only queue at the engine. */
-const CONCURRENCY = 12;
+/** Wakes that are taken from the queue at the same time: taking one only puts its row in line. */
+const WAKES = 12;
 const SWEEP_MS = 1_000;
 const HOUSEKEEPING_MS = 5_000;
 /** How long running passes may take to end when the process stops, in milliseconds. */
@@ -54,6 +55,7 @@ export class ReconcileLoop implements OnApplicationBootstrap, BeforeApplicationS
     private readonly gateways: GatewayReconciler,
     private readonly housekeeping: Housekeeping,
     private readonly watch: FleetWatch,
+    private readonly lanes: HostLanes,
     private readonly guard: LeaseGuard,
     private readonly waker: Waker,
     private readonly wakes: WakeQueue,
@@ -67,7 +69,7 @@ export class ReconcileLoop implements OnApplicationBootstrap, BeforeApplicationS
     const { signal } = this.#stop;
     this.#disconnect = this.waker.connect((wake) => this.#wake(wake));
     this.#background = [
-      this.wakes.consume(async (wake) => this.#wake(wake), { concurrency: CONCURRENCY }, signal),
+      this.wakes.consume(async (wake) => this.#wake(wake), { concurrency: WAKES }, signal),
       this.#forEver('sweep', SWEEP_MS, () => this.#sweep()),
       this.#forEver('housekeeping', HOUSEKEEPING_MS, () => this.housekeeping.run(signal)),
       this.watch.run((id) => this.#enqueue({ table: 'gateways', id }), signal),
@@ -98,7 +100,7 @@ export class ReconcileLoop implements OnApplicationBootstrap, BeforeApplicationS
   }
 
   #pump(): void {
-    while (this.#running < CONCURRENCY && this.#queue.length > 0) {
+    while (this.#running < this.lanes.concurrency && this.#queue.length > 0) {
       const job = this.#queue.shift()!;
       this.#running += 1;
       this.#known.set(job.id, 'running');
@@ -162,6 +164,7 @@ export class ReconcileLoop implements OnApplicationBootstrap, BeforeApplicationS
   }
 
   async #sweep(): Promise<void> {
+    await this.lanes.refresh();
     for (const table of ['gateways', 'agents'] as const) {
       for (const id of await dueRows(this.database, table, 500)) this.#enqueue({ table, id });
     }

@@ -9,12 +9,12 @@ import { LeaseLost, PhaseEdgeMissing } from './provisioning.errors.js';
 import { StepObserver } from './steps.js';
 
 /** Whoever wakes a gateway wants to use it: it stays awake at least this long. */
-const AWAKE_SECONDS = 60;
+export const AWAKE_SECONDS = 60;
 
 const AGENT_VIEW = {
   member: true,
   workspace: true,
-  gateway: true,
+  gateway: { include: { host: { select: { silentSince: true } } } },
   targetGateway: true,
   tenant: true,
 } satisfies Prisma.AgentInclude;
@@ -159,10 +159,16 @@ export class ResourcesRepository {
     await tx.$executeRaw`
       UPDATE gateways SET
         awake_until = greatest(awake_until, now() + make_interval(secs => ${seconds})),
+        rest_asked_at = NULL,
         desired_state = CASE desired_state WHEN 'stopped' THEN 'running' ELSE desired_state END,
         due_at = CASE WHEN phase = 'ready' THEN due_at ELSE now() END
       WHERE id = ${gateway.id}
         AND (desired_state = 'stopped' OR awake_until IS NULL OR awake_until < now() + make_interval(secs => ${seconds}::double precision / 2))`;
+  }
+
+  /** How many agents have their folder there. */
+  async residents(gatewayId: string): Promise<number> {
+    return this.database.raw.agent.count({ where: { gatewayId, phase: { not: 'deleted' } } });
   }
 
   /** Agents that wait for this gateway become due; returns their ids. */

@@ -39,14 +39,21 @@ export const AGENT_STEPS = {
   deleted: [],
 } as const satisfies Record<AgentPhase, readonly string[]>;
 
+/** Of a backup while it is made, by its status. */
+export const BACKUP_STEPS = {
+  running: ['stored', 'discarded'],
+  succeeded: ['recorded', 'tidied'],
+} as const;
+
 type StepOf<T extends Record<string, readonly string[]>> = T[keyof T][number];
 export type GatewayStep = StepOf<typeof GATEWAY_STEPS>;
 export type AgentStep = StepOf<typeof AGENT_STEPS>;
+type BackupStep = StepOf<typeof BACKUP_STEPS>;
 
 /** Hears of every step and every commit of the reconcilers. In production nobody listens. */
 export class StepObserver {
   /** A step of `steps.ts` has been done; its row does not say so yet. */
-  reached(_kind: 'gateway' | 'agent', _phase: string, _step: GatewayStep | AgentStep): void {}
+  reached(_kind: 'gateway' | 'agent' | 'backup', _phase: string, _step: GatewayStep | AgentStep | BackupStep): void {}
 
   /** A phase was left for another, and the commit is through. */
   committed(_kind: 'gateway' | 'agent', _from: string, _to: string): void {}

@@ -12,7 +12,7 @@ import { ceilingFrom } from '../trust/ceilings.js';
 import { dailyLimits } from './daily-limits.js';
 
 /** Any number that nothing else in this database uses as an advisory lock. */
-const PUBLISH_LOCK = 7_300_001;
+export const PUBLISH_LOCK = 7_300_001;
 
 /** Route feeds listen here. */
 export const ROUTES_CHANNEL = 'routes';

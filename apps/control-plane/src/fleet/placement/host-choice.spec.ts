@@ -82,14 +82,14 @@ describe('the choice of a host', () => {
       freePorts: fc.nat(3),
       silent: fc.boolean(),
       state: fc.constantFrom('active', 'cordoned', 'draining', 'lost'),
-      labels: fc.constantFrom({}, { tenant: 'acme' }, { tenant: 'other' }),
+      labels: fc.constantFrom<Record<string, string>[]>({}, { tenant: 'acme' }, { tenant: 'other' }),
       capacity: fc.record({ gateways: fc.nat(5), memoryMb: fc.nat(2_000) }, { requiredKeys: [] }),
     });
     fc.assert(
       fc.property(fc.array(any, { maxLength: 5 }), fc.constantFrom('spread', 'pack'), (list, policy) => {
         const hosts = list.map((over, index) => host(`h${index}`, over));
         const choice = chooseHost(hosts, need(), policy as 'spread');
-        const own = hosts.filter((one) => 'tenant' in one.labels && one.labels['tenant'] === 'acme');
+        const own = hosts.filter((one) => one.labels['tenant'] === 'acme');
         const pool = own.length > 0 ? own : hosts;
         const takes = pool.filter((one) => refusalOf(one, need()) === undefined);
         if ('host' in choice) expect(takes).toContain(choice.host);
