@@ -58,7 +58,7 @@ export function describePausing(bench: DriverBench): void {
       const spec = bench.draft();
       await bench.start(spec);
       await driver().pause(spec.id, forever());
-      const reopened = bench.lab().reopen();
+      const reopened = await bench.lab().reopen();
       expect((await reopened.inspect(spec.id, forever())).status).toBe('paused');
       expect(await reopened.list(forever())).toEqual([{ id: spec.id, generation: 1, running: true }]);
       await reopened.resume(spec.id, forever());

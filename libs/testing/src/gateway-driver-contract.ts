@@ -82,7 +82,7 @@ export function describeGatewayDriver(name: string, create: () => Promise<Driver
         const spec = draft();
         const address = await start(spec);
         const before = await running(spec.id);
-        const reopened = lab.reopen();
+        const reopened = await lab.reopen();
         expect(await reopened.inspect(spec.id, forever())).toEqual(before);
         expect(await reopened.ensure(spec, forever())).toEqual(address);
         expect(await running(spec.id)).toEqual(before);

@@ -17,7 +17,7 @@ import { delay } from '#libs/kernel';
 export interface DriverLab {
   readonly driver: GatewayDriver;
   /** The same installation as a control plane sees it that has just been started. */
-  reopen(): GatewayDriver;
+  reopen(): GatewayDriver | Promise<GatewayDriver>;
   /** Another installation on the same host. */
   readonly neighbour: GatewayDriver;
   readonly stateRoot: string;
@@ -124,7 +124,15 @@ export const untilHealthy = (at: GatewayAddress): Promise<true> =>
   });
 
 /** Passes a unix socket's bytes on to an engine until `cutAt` matches what a client asks for; then the line goes dead. */
-export function cuttingProxy(listenPath: string, enginePath: string, cutAt: RegExp): Promise<Server> {
+export const cuttingProxy = (listenPath: string, enginePath: string, cutAt: RegExp): Promise<Server> =>
+  engineProxy(listenPath, enginePath, (asked) => (cutAt.test(asked.toString('latin1')) ? undefined : asked));
+
+/** Passes on what `change` makes of what a client asks for; undefined cuts the line. */
+export function engineProxy(
+  listenPath: string,
+  enginePath: string,
+  change: (asked: Buffer) => Buffer | undefined,
+): Promise<Server> {
   const server = createServer((client) => {
     const engine = createConnection(enginePath);
     const end = () => {
@@ -132,8 +140,9 @@ export function cuttingProxy(listenPath: string, enginePath: string, cutAt: RegE
       engine.destroy();
     };
     client.on('data', (chunk) => {
-      if (cutAt.test(chunk.toString('latin1'))) return end();
-      engine.write(chunk);
+      const passedOn = change(chunk);
+      if (passedOn === undefined) return end();
+      engine.write(passedOn);
     });
     engine.on('data', (chunk) => client.write(chunk));
     for (const socket of [client, engine]) socket.on('error', end).on('close', end);

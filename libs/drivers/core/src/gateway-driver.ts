@@ -93,6 +93,11 @@ export abstract class GatewayDriver {
   /** Rewrites the secrets directory without touching the process. */
   abstract writeSecrets(id: string, secrets: Readonly<Record<string, string>>, signal: AbortSignal): Promise<void>;
   abstract inspect(id: string, signal: AbortSignal): Promise<GatewayState>;
+  /**
+   * What the reference means on this host now, as it is put into a spec: the image's id, or the bundle's absolute path. A tag
+   * may mean something else tomorrow, so it is resolved once. Throws `image-missing`.
+   */
+  abstract resolveImage(reference: string, signal: AbortSignal): Promise<string>;
   /** SIGTERM, then SIGKILL after `graceSeconds`. Resolves once nothing of it runs; keeps its state. */
   abstract stop(id: string, graceSeconds: number, signal: AbortSignal): Promise<void>;
   /** Resolves once nothing of the gateway runs any more and its secrets are gone; its state directory stays. */

@@ -111,6 +111,11 @@ export class DockerDriver extends GatewayDriver {
     return info ? stateOf(info) : { status: 'absent' };
   }
 
+  async resolveImage(reference: string, signal: AbortSignal): Promise<string> {
+    const image = this.#docker.getImage(reference);
+    return (await callEngine(signal, ENGINE_LIMITS.read, () => image.inspect())).Id;
+  }
+
   async stop(id: string, graceSeconds: number, signal: AbortSignal): Promise<void> {
     const info = await this.#find(id, signal);
     if (info) await this.#containers.stop(info, graceSeconds, signal);

@@ -26,7 +26,7 @@ interface Line {
 /** Milliseconds: for the handshake, and between two signs of life, of which three may be missing. */
 const PATIENCE = { readyTimeout: 8_000, keepaliveInterval: 10_000, keepaliveCountMax: 3 } as const;
 const IDLE = 30_000;
-/** RFC 4254: the server forbids what was asked for. */
+/** RFC 4254: the server forbids what was asked for, and says so. */
 const PROHIBITED = 1;
 
 type Done = (error: Error | null, stream: Duplex) => void;
@@ -110,13 +110,11 @@ const fingerprint = (key: Buffer): string => `SHA256:${plain(createHash('sha256'
 
 const plain = (text: string): string => text.replace(/=+$/, '');
 
+/** OpenSSH gives one answer for "nobody listens there", "not yours" and "I forward nothing": the sentence names all three. */
 function refusalOf(error: Error & { reason?: number }, { host, user, socketPath }: SshAddress): DriverError {
-  if (error.reason === PROHIBITED) {
-    const message = `The SSH server ${host} lets ${user} reach no sockets; allow it with "AllowStreamLocalForwarding yes".`;
-    return new DriverError('engine-refused', message, false, { cause: error });
-  }
-  const message = `No engine answers at ${socketPath} on ${host}. Check that it runs and that ${user} may use its socket.`;
-  return new DriverError('engine-unreachable', message, true, { cause: error });
+  const message = `No engine answers at ${socketPath} on ${host}. Check that it runs, that ${user} may use its socket, and that the SSH server allows AllowTcpForwarding and AllowStreamLocalForwarding.`;
+  const forbidden = error.reason === PROHIBITED;
+  return new DriverError(forbidden ? 'engine-refused' : 'engine-unreachable', message, !forbidden, { cause: error });
 }
 
 function failureOf(error: Error & { level?: string }, at: SshAddress, offered: string): DriverError {

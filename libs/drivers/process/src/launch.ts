@@ -45,8 +45,13 @@ export function specHash(spec: GatewaySpec, place: LaunchPlace): string {
 
 /** Fails with what to do when the process could not run anyway. */
 export async function assertStartable(spec: GatewaySpec): Promise<void> {
+  await assertBundle(spec.image);
+  for (const port of [spec.port, spec.controlPort]) await assertFree(port);
+}
+
+export async function assertBundle(path: string): Promise<void> {
   try {
-    await access(spec.image, constants.R_OK);
+    await access(path, constants.R_OK);
   } catch (cause) {
     throw new DriverError(
       'image-missing',
@@ -55,7 +60,6 @@ export async function assertStartable(spec: GatewaySpec): Promise<void> {
       { cause },
     );
   }
-  for (const port of [spec.port, spec.controlPort]) await assertFree(port);
 }
 
 /** Starts it as the leader of a group and session of its own: it survives the end of this process, also a kill -9. */

@@ -22,7 +22,7 @@ import {
   StateDirectories,
   writeSecretsDirectory,
 } from '#libs/drivers/core';
-import { assertStartable, launch, type LaunchPlace, LOOPBACK, specHash } from './launch.js';
+import { assertBundle, assertStartable, launch, type LaunchPlace, LOOPBACK, specHash } from './launch.js';
 import { lastLines, trimLog } from './log-file.js';
 import { findByStateDirectory } from './orphans.js';
 import { end, freeze, thaw } from './process-end.js';
@@ -116,6 +116,12 @@ export class ProcessDriver extends GatewayDriver {
       return { status, generation, startedAt, address: addressOf(record) };
     }
     return { status: 'stopped', generation, exitCode: record.exitCode ?? null, oomKilled: false };
+  }
+
+  async resolveImage(reference: string, signal: AbortSignal): Promise<string> {
+    signal.throwIfAborted();
+    await assertBundle(reference);
+    return resolve(reference);
   }
 
   async stop(id: string, graceSeconds: number, signal: AbortSignal): Promise<void> {

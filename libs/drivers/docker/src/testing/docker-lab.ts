@@ -36,7 +36,7 @@ export interface EngineUnderTest {
   /** Where the engine answers on this machine. */
   readonly socketPath: string;
   /** The way to be tried; the socket when it is missing. */
-  readonly open?: (host: LabHost) => GatewayDriver;
+  readonly open?: (host: LabHost) => GatewayDriver | Promise<GatewayDriver>;
   readonly hostId?: string;
 }
 
@@ -44,7 +44,7 @@ export interface EngineUnderTest {
 export async function createDockerLab({ socketPath, open, hostId }: EngineUnderTest): Promise<DockerLab> {
   const base = mkdtempSync(join(tmpdir(), 'wb-docker-'));
   const docker = new Docker({ socketPath });
-  const openHost = open ?? ((host) => new DockerDriver({ ...host, engine: { kind: 'unix', socketPath } }));
+  const openHost = open ?? ((host: LabHost) => new DockerDriver({ ...host, engine: { kind: 'unix', socketPath } }));
   const hosts = [await labHost(base, 'own', hostId), await labHost(base, 'other', hostId)] as const;
   const [own, other] = hosts;
   const nameOf = (id: string): string => `wirebot-${own.instance}-${id}`;
@@ -56,9 +56,9 @@ export async function createDockerLab({ socketPath, open, hostId }: EngineUnderT
     socketPath,
     instance: own.instance,
     host: own,
-    driver: openHost(own),
+    driver: await openHost(own),
     reopen: () => openHost(own),
-    neighbour: openHost(other),
+    neighbour: await openHost(other),
     stateRoot: own.stateRoot,
     secretsRoot: own.secretsRoot,
     image: await fixtureImage(base, socketPath),
