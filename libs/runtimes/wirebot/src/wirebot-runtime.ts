@@ -1,4 +1,4 @@
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import type { ArchiveManifest, ConfigApplied, GatewayConfig, GatewayStatus, SuspendAnswer } from '#libs/contracts';
 import { deadline } from '#libs/kernel';
 import { type GatewayEndpoint, GatewayRuntime, RuntimeError } from '#libs/runtimes/core';
@@ -78,27 +78,16 @@ export class WirebotRuntime extends GatewayRuntime {
     agentId: string,
     signal: AbortSignal,
   ): Promise<ArchiveManifest> {
-    const path = `/control/agents/${agentId}/archive`;
-    const source = await this.#export(from, path, signal);
+    const source = await this.#export(from, `/control/agents/${agentId}/archive`, signal);
     // An agent's folder is made when it first speaks: one that never did has nothing to carry.
     if (!source) return { agentId, createdAt: new Date().toISOString(), files: [] };
-    return this.#json(to, {
-      method: 'PUT',
-      path,
-      body: source,
-      type: 'application/x-tar',
-      timeout: TRANSFER_TIMEOUT,
-      signal,
-    });
+    return this.importAgent(to, agentId, source, undefined, signal);
   }
 
-  async #export(
-    from: GatewayEndpoint,
-    path: string,
-    signal: AbortSignal,
-  ): Promise<Dispatcher.ResponseData['body'] | undefined> {
+  async #export(from: GatewayEndpoint, path: string, signal: AbortSignal): Promise<Readable | undefined> {
     try {
-      return await this.#call(from, { method: 'GET', path, timeout: TRANSFER_TIMEOUT, signal });
+      const body = await this.#call(from, { method: 'GET', path, timeout: TRANSFER_TIMEOUT, signal });
+      return Readable.from(unbroken(body, signal), { objectMode: false });
     } catch (error) {
       if (error instanceof RuntimeError && error.code === 'agent-not-found') return undefined;
       throw error;
@@ -125,7 +114,15 @@ export class WirebotRuntime extends GatewayRuntime {
   }
 
   async #json<T>(at: GatewayEndpoint, call: Call): Promise<T> {
-    return (await (await this.#call(at, call)).json()) as T;
+    const body = await this.#call(at, call);
+    try {
+      return (await body.json()) as T;
+    } catch (cause) {
+      call.signal.throwIfAborted();
+      throw new RuntimeError('gateway-unreachable', 'The gateway broke off in the middle of its answer.', true, {
+        cause,
+      });
+    }
   }
 
   async #call(at: GatewayEndpoint, call: Call): Promise<Dispatcher.ResponseData['body']> {
@@ -141,7 +138,9 @@ export class WirebotRuntime extends GatewayRuntime {
         dispatcher: this.#agent,
       });
     } catch (cause) {
-      if (call.signal.aborted) throw call.signal.reason;
+      call.signal.throwIfAborted();
+      // Not this gateway failed but what was to be sent to it.
+      if (cause instanceof RuntimeError) throw cause;
       throw new RuntimeError('gateway-unreachable', 'The gateway does not answer on its control port.', true, {
         cause,
       });
@@ -153,6 +152,23 @@ export class WirebotRuntime extends GatewayRuntime {
       code,
       problem.detail ?? `The gateway answered ${answer.statusCode}.`,
       answer.statusCode >= 500,
+    );
+  }
+}
+
+/** A download whose end tells whether it is whole: one that breaks off says so in the words of this interface. */
+async function* unbroken(body: Dispatcher.ResponseData['body'], signal: AbortSignal): AsyncGenerator<Buffer> {
+  try {
+    yield* body as AsyncIterable<Buffer>;
+  } catch (cause) {
+    signal.throwIfAborted();
+    throw new RuntimeError(
+      'transfer-interrupted',
+      'The gateway broke off while it sent its archive. Try again.',
+      true,
+      {
+        cause,
+      },
     );
   }
 }
