@@ -75,7 +75,10 @@ export type RouteFrame =
       readonly agents: readonly AgentRoute[];
       readonly revocations: readonly Revocation[];
       readonly providerKeys: readonly SealedProviderKey[];
-      /** Addresses of this installation's hosts that their gateways reach the model broker at. A proxy listens at those of its own machine. */
+      /**
+       * Where gateways reach the model broker, one address (`host:port`) for each network of this installation's hosts. A proxy
+       * listens at those that are its own machine's.
+       */
       readonly brokerAddresses?: readonly string[];
     }
   | {
@@ -105,10 +108,16 @@ export interface SignInResult {
 }
 
 /**
- * `POST /internal/wake` WakeRequest (proxy credential) -> 202 `{accepted: true}`, as soon as the wish is stored; also when the
+ * `POST /internal/wake` WakeRequest (proxy credential) -> 202 WakeAnswer, as soon as the wish is stored; also when the
  * gateway is awake already. One call a gateway is enough, however many wait: proxies coalesce. What follows is told by the
  * route feed. 404 `agent-not-found`.
  */
 export interface WakeRequest {
   readonly agentId: string;
+}
+
+export interface WakeAnswer {
+  readonly accepted: true;
+  /** Code of what has kept it from waking so far; it is tried again by itself. Null: nothing. */
+  readonly trouble: string | null;
 }

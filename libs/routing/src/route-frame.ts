@@ -94,6 +94,12 @@ function checkJwks(value: unknown): void {
   expect(list(value['keys'], 'jwks.keys').every(isFields), 'jwks.keys holds something that is not a key');
 }
 
+/** A control plane of an older release names none. */
+function checkBrokerAddresses(value: unknown): void {
+  if (value === undefined) return;
+  expect(list(value, 'brokerAddresses').every(isText), 'brokerAddresses holds something that is not an address');
+}
+
 function checkUnique(entries: unknown[], id: string, what: string): void {
   const ids = new Set(entries.map((entry) => (entry as Fields)[id]));
   expect(ids.size === entries.length, `${what} names one ${id} twice`);
@@ -110,6 +116,7 @@ function checkSnapshot(frame: Fields): void {
   checkUnique(agents, 'agentId', 'agents');
   list(frame['revocations'], 'revocations').forEach(checkRevocation);
   list(frame['providerKeys'], 'providerKeys').forEach(checkProviderKey);
+  checkBrokerAddresses(frame['brokerAddresses']);
 }
 
 function checkChange(value: unknown, what: string, check: (entry: unknown) => void): void {
@@ -126,6 +133,7 @@ function checkDelta(frame: Fields): void {
   checkChange(frame['tenants'], 'tenants', checkTenant);
   checkChange(frame['providerKeys'], 'providerKeys', checkProviderKey);
   if (frame['jwks'] !== undefined) checkJwks(frame['jwks']);
+  checkBrokerAddresses(frame['brokerAddresses']);
   if (frame['revocations'] !== undefined) list(frame['revocations'], 'revocations').forEach(checkRevocation);
 }
 

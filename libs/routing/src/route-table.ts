@@ -38,7 +38,10 @@ export class RouteTable {
   readonly #providerKeys = new ProviderKeys();
   #position: { readonly epoch: string; readonly version: number } | undefined;
   #keys: TokenKeys = { issuer: '', jwks: { keys: [] } };
+  #brokerAddresses: readonly string[] = [];
   #accessChanges = 0;
+  /** Told of every agent that a frame says is asleep. */
+  onAsleep: ((route: AgentRoute) => void) | undefined;
 
   constructor(private readonly clock: Clock = new SystemClock()) {}
 
@@ -96,6 +99,11 @@ export class RouteTable {
     return this.#providerKeys.list();
   }
 
+  /** Where gateways of this installation's hosts look for the model broker, as `host:port`. */
+  get brokerAddresses(): readonly string[] {
+    return this.#brokerAddresses;
+  }
+
   /** Applies a frame that `checkFrame` accepted. */
   apply(frame: RouteFrame): FrameOutcome {
     if (frame.type === 'snapshot') return this.#applySnapshot(frame);
@@ -117,6 +125,7 @@ export class RouteTable {
       agents: [...this.#agents.values()],
       revocations: this.#revocations.list(),
       providerKeys: this.#providerKeys.list(),
+      brokerAddresses: this.#brokerAddresses,
     };
   }
 
@@ -133,6 +142,7 @@ export class RouteTable {
     for (const key of frame.providerKeys) this.#providerKeys.put(key);
     this.#revocations.add(frame.revocations, this.clock.now().getTime());
     this.#keys = { issuer: frame.issuer, jwks: frame.jwks };
+    this.#brokerAddresses = frame.brokerAddresses ?? [];
     this.#accessChanges += 1;
     this.#position = { epoch: frame.epoch, version: frame.version };
     return 'applied';
@@ -146,6 +156,7 @@ export class RouteTable {
     for (const agent of frame.agents?.upsert ?? []) this.#putAgent(agent);
     for (const id of frame.providerKeys?.remove ?? []) this.#providerKeys.drop(id);
     for (const key of frame.providerKeys?.upsert ?? []) this.#providerKeys.put(key);
+    if (frame.brokerAddresses) this.#brokerAddresses = frame.brokerAddresses;
     if (frame.jwks) this.#keys = { issuer: this.#keys.issuer, jwks: frame.jwks };
     this.#revocations.add(frame.revocations ?? [], this.clock.now().getTime());
     if (frame.revocations || frame.jwks || frame.tenants) this.#accessChanges += 1;
@@ -174,6 +185,7 @@ export class RouteTable {
   #putAgent(agent: AgentRoute): void {
     this.#dropAgent(agent.agentId);
     this.#agents.set(agent.agentId, agent);
+    if (agent.state === 'asleep') this.onAsleep?.(agent);
     this.#places.set(placeKey(agent.tenantId, agent.workspaceId), agent);
   }
 

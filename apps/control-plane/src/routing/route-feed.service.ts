@@ -11,6 +11,7 @@ import { Database } from '#libs/database';
 import { Clock, delay } from '#libs/kernel';
 import { ChangeNotifier } from '#libs/queue';
 import { Log } from '../log.js';
+import { brokerAddressesOf, readBrokerHosts } from './broker-addresses.js';
 import { ProviderKeyReader } from '../secrets/provider-key.reader.js';
 import { dailyLimits } from './daily-limits.js';
 import { ROUTES_CHANNEL } from './route-publisher.js';
@@ -42,6 +43,7 @@ export class RouteFeedService implements OnApplicationBootstrap, BeforeApplicati
   #tenants = new Map<string, TenantRoute>();
   #revocations: Revocation[] = [];
   #jwks: Jwks = { keys: [] };
+  #brokerAddresses: readonly string[] = [];
   #epoch = '';
   #version = 0;
   #reading: Promise<void> | undefined;
@@ -102,6 +104,7 @@ export class RouteFeedService implements OnApplicationBootstrap, BeforeApplicati
       agents: [...this.#agents.values()],
       revocations: this.#revocations,
       providerKeys: this.ownKeys.list(),
+      brokerAddresses: this.#brokerAddresses,
     };
   }
 
@@ -145,7 +148,7 @@ export class RouteFeedService implements OnApplicationBootstrap, BeforeApplicati
       const epoch = this.#epoch || (await tx.installation.findUniqueOrThrow({ where: { id: 1 } })).epoch;
       const issuers = await tx.sharedSecretIssuer.findMany({ where: { enabled: true }, select: { tenantId: true } });
       const accepting = new Set(issuers.map((issuer) => issuer.tenantId));
-      return { rows, tenants, keys, revoked, accepting, epoch };
+      return { rows, tenants, keys, revoked, accepting, epoch, hosts: await readBrokerHosts(tx) };
     });
     this.#epoch = fresh.epoch;
     this.#apply(
@@ -154,6 +157,7 @@ export class RouteFeedService implements OnApplicationBootstrap, BeforeApplicati
       fresh.tenants.map((row) => toTenantRoute(row, fresh.accepting.has(row.id))),
       fresh.keys.map((key) => key.publicJwk as Record<string, unknown>),
       fresh.revoked.map(toRevocation),
+      brokerAddressesOf(fresh.hosts, this.config.brokerPort),
     );
   }
 
@@ -163,6 +167,7 @@ export class RouteFeedService implements OnApplicationBootstrap, BeforeApplicati
     tenants: TenantRoute[],
     keys: Record<string, unknown>[],
     revocations: Revocation[],
+    brokerAddresses: readonly string[],
   ): void {
     const upsert = rows.flatMap((row) => (row.route ? [row.route] : []));
     const remove = rows.filter((row) => !row.route).map((row) => row.agent_id);
@@ -178,10 +183,12 @@ export class RouteFeedService implements OnApplicationBootstrap, BeforeApplicati
       tenants: tenantChanges.upsert.length + tenantChanges.remove.length > 0,
       jwks: !sameJson(keys, this.#jwks.keys),
       revocations: !sameJson(revocations, this.#revocations),
+      brokerAddresses: !sameJson(brokerAddresses, this.#brokerAddresses),
     };
     this.#tenants = nextTenants;
     this.#jwks = { keys };
     this.#revocations = revocations;
+    this.#brokerAddresses = brokerAddresses;
     this.#version = rows.length > 0 ? Number(rows.at(-1)!.version) : this.#version;
     if (!Object.values(changed).includes(true)) return;
     this.#send({
@@ -192,6 +199,7 @@ export class RouteFeedService implements OnApplicationBootstrap, BeforeApplicati
       ...(changed.tenants ? { tenants: tenantChanges } : {}),
       ...(changed.jwks ? { jwks: this.#jwks } : {}),
       ...(changed.revocations ? { revocations } : {}),
+      ...(changed.brokerAddresses ? { brokerAddresses } : {}),
     });
   }
 
