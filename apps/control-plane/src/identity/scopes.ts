@@ -6,6 +6,7 @@ const OPERATOR_RESOURCES = [
   'tenants',
   'gateways',
   'hosts',
+  'rollouts',
   'channels',
   'dead-letters',
   'settings',
@@ -17,7 +18,7 @@ const OPERATOR_RESOURCES = [
 ] as const;
 
 /** Verbs besides read and write. */
-const OTHER_VERBS: Readonly<Record<string, readonly string[]>> = { tenant: ['close'] };
+const OTHER_VERBS: Readonly<Record<string, readonly string[]>> = { tenant: ['close'], backups: ['restore'] };
 
 const verbsOf = (resource: string): readonly string[] => ['read', 'write', ...(OTHER_VERBS[resource] ?? [])];
 

@@ -2,7 +2,6 @@ import { Injectable } from '@nestjs/common';
 import { ControlPlaneConfig } from '#libs/config';
 import { Database } from '#libs/database';
 import { Clock } from '#libs/kernel';
-import { Log } from '../log.js';
 import { OperationsRepository } from '../operations/operations.repository.js';
 import { Outbox } from '../outbox/outbox.js';
 import { MemberExportRunner } from '../members/export/member-export-runner.js';
@@ -27,15 +26,10 @@ export class Housekeeping {
     private readonly exports: MemberExportRunner,
     private readonly erasure: TenantErasure,
     private readonly clock: Clock,
-    private readonly logger: Log,
   ) {}
 
-  /** Brings rows up to date with this process's configuration: another gateway image replaces running gateways one by one. */
+  /** Every row is looked at once after a start: nobody knows what happened meanwhile. */
   async atStart(): Promise<void> {
-    const changed = await this.database.raw.$executeRaw`
-      UPDATE gateways SET image = ${this.config.gatewayImage}, generation = generation + 1, due_at = now()
-      WHERE image <> ${this.config.gatewayImage} AND phase <> 'deleted' AND pool IS NULL`;
-    if (changed > 0) this.logger.info({ gateways: changed }, 'gateways move to the configured image');
     await this.database.raw.$executeRaw`UPDATE gateways SET due_at = now() WHERE phase <> 'deleted'`;
   }
 

@@ -9,6 +9,7 @@ import { readHostCandidates } from '../fleet/placement/host-candidates.js';
 import { chooseHost } from '../fleet/placement/host-choice.js';
 import { NoHostFits, PortRangeFull } from './provisioning.errors.js';
 import { WarmClaims, type WantedGateway } from './warm/warm-claims.js';
+import { GatewayImages } from './upgrades/gateway-images.js';
 import type { AgentRecord } from './resources.repository.js';
 
 /** Chooses the gateway for an agent: a shared cell with room, else a new gateway with a reserved port on a host that takes it. */
@@ -18,6 +19,7 @@ export class PlacementService {
     private readonly config: ControlPlaneConfig,
     private readonly hosts: HostsService,
     private readonly warm: WarmClaims,
+    private readonly images: GatewayImages,
     private readonly ids: Ids,
     private readonly clock: Clock,
   ) {}
@@ -42,6 +44,7 @@ export class PlacementService {
       FROM gateways g JOIN hosts h ON h.id = g.host_id
       LEFT JOIN agents a ON a.desired_state <> 'erased' AND (a.gateway_id = g.id OR a.target_gateway_id = g.id)
       WHERE g.tenant_id = ${agent.tenantId} AND g.kind = 'shared' AND g.desired_state = 'running' AND g.phase NOT IN ('failed', 'lost')
+        AND g.quarantined_at IS NULL
         AND h.state = 'active' AND h.silent_since IS NULL AND coalesce(h.labels->>'tenant', ${slug}) = ${slug}
         AND (h.labels ? 'tenant' OR NOT EXISTS (SELECT 1 FROM hosts o WHERE o.labels->>'tenant' = ${slug} AND o.state <> 'removed'))
       GROUP BY g.id`;
@@ -62,7 +65,7 @@ export class PlacementService {
       hostId: agent.wantedHostId,
       kind: agent.desiredKind,
       runtime: tier.runtime,
-      image: this.config.gatewayImage,
+      image: await this.images.forNew(tx),
       resources: tier.resources as unknown as TierResources,
     };
     return (await this.warm.claim(tx, wanted)) ?? (await this.#createCold(tx, agent, wanted));

@@ -8,6 +8,7 @@ import { GatewaysService } from '../fleet/gateways.service.js';
 import { HostsService } from '../fleet/hosts.service.js';
 import { HOST_CONTROLLERS, HOST_PROVIDERS } from './hosts/hosts.providers.js';
 import { BackupCoreModule } from '../backups/backup-core.module.js';
+import { rolloutControllers, rolloutProviders } from '../rollouts/rollouts.providers.js';
 import { OperationsModule } from '../operations/operations.module.js';
 import { RouteFeedController } from '../routing/route-feed.controller.js';
 import { RouteFeedService } from '../routing/route-feed.service.js';
@@ -68,6 +69,7 @@ const RUNTIME_READS: ReadonlySet<string> = new Set(['status', 'snapshotAgent', '
     RouteFeedController,
     ...sleepControllers,
     WarmPoolController,
+    ...rolloutControllers,
   ],
   providers: [
     gatewayDriverProvider,
@@ -114,6 +116,7 @@ const RUNTIME_READS: ReadonlySet<string> = new Set(['status', 'snapshotAgent', '
     GatewaySecretReader,
     GatewaysService,
     ...careProviders,
+    ...rolloutProviders,
   ],
   exports: [WakerModule, Wakes, ResourcesRepository, GatewayRuntime, StepObserver],
 })

@@ -1,2 +1,2 @@
-export { createLocalDriver } from './local-driver.js';
+export { containerUser, createLocalDriver } from './local-driver.js';
 export { createHostDriver } from './host-driver.js';

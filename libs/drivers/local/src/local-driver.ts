@@ -36,6 +36,7 @@ export async function createLocalDriver(options: LocalDriverOptions): Promise<Ga
   return new DockerDriver({ ...places, engine, ports: options.ports, user: containerUser() });
 }
 
+/** Who gateways in containers run as, and who owns their folders. */
 export function containerUser(): FileOwner {
   const own = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
   return own.uid === 0 ? CONTAINER_USER : own;

@@ -34,14 +34,18 @@ export class UpgradeBegin {
   ) {}
 
   async begin(gateway: GatewayRecord, lease: Lease, signal: AbortSignal): Promise<Outcome> {
-    const image = gateway.targetImage!;
+    const call = deadline(CALL_LIMIT, signal);
+    const image = await (await this.host.driver(gateway, call)).resolveImage(gateway.targetImage!, call);
+    if (image !== gateway.targetImage) {
+      await this.rows.save(gateway, lease, { data: { targetImage: image } });
+      return again;
+    }
     if (image === gateway.image) {
       await this.rows.settled(gateway, lease);
       return again;
     }
     await this.#dropOlder(gateway, signal);
     if (gateway.phase === 'suspended') return this.#asleep(gateway, lease, signal);
-    const call = deadline(CALL_LIMIT, signal);
     const running = gateway.phase === 'ready' ? await this.there.look(gateway, call) : undefined;
     if (!running) return this.#unrehearsed(gateway, lease, signal);
     const reserved = await this.resources.asGateway(lease, async (tx) => {

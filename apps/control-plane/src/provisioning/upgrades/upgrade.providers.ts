@@ -1,3 +1,4 @@
+import { GatewayImages } from './gateway-images.js';
 import { RehearsalCopy } from './rehearsal-copy.js';
 import { UpgradeBegin } from './upgrade-begin.js';
 import { UpgradeHost } from './upgrade-host.js';
@@ -10,6 +11,7 @@ import { UpgradeSwitch } from './upgrade-switch.js';
 
 /** The parts of an upgrade. */
 export const upgradeProviders = [
+  GatewayImages,
   UpgradeMetrics,
   UpgradePolicies,
   UpgradeRows,
