@@ -100,6 +100,7 @@ export class ControlPlaneConfig {
       `${hostname()}-${randomBytes(4).toString('hex')}`,
     );
     this.provisioning = readProvisioningConfig(env, this.driver);
+    this.backups = readBackupConfig(env, this.dataDir, this.secretsDir);
     this.roles = Object.freeze(env.listOf('WIREBOT_ROLES', ROLES, ROLES));
     this.logLevel = env.oneOf('WIREBOT_LOG_LEVEL', LOG_LEVELS, 'info');
     this.operationDeadlineSeconds = env.integer('WIREBOT_OPERATION_DEADLINE_SECONDS', { min: 1, max: 86_400 }, 300);
