@@ -3,6 +3,7 @@ import type { Lease, Tx } from '#libs/database';
 import type { GatewayAddress } from '#libs/drivers/core';
 import { Clock } from '#libs/kernel';
 import { GatewayRuntime } from '#libs/runtimes/core';
+import { BackupErasure } from '../backups/backup-erasure.js';
 import { OperationsRepository } from '../operations/operations.repository.js';
 import { RoutePublisher } from '../routing/route-publisher.js';
 import { GatewayCredentials } from '../secrets/gateway-credentials.js';
@@ -29,6 +30,7 @@ export class AgentRetirement {
     private readonly waker: Waker,
     private readonly steps: StepObserver,
     private readonly clock: Clock,
+    private readonly backups: BackupErasure,
   ) {}
 
   async continue(agent: AgentRecord, lease: Lease, signal: AbortSignal): Promise<Outcome> {
@@ -101,6 +103,9 @@ export class AgentRetirement {
       await this.runtime.removeAgent(endpoint, agent.id, signal);
       this.steps.reached('agent', agent.phase, 'removed');
     }
+    // One that is being made right now is let go of by its process within seconds.
+    if (!(await this.backups.erase(agent, signal))) return waitFor(WAIT_MS);
+    this.steps.reached('agent', agent.phase, 'backups-removed');
     await this.resources.asAgent(lease, async (tx) => {
       await this.operations.progress(tx, agent.id, 'erase');
       if (gateway?.kind === 'dedicated') await this.resources.wantGateway(tx, gateway.id, 'deleted');

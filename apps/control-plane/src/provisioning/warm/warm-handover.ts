@@ -47,18 +47,23 @@ export class WarmHandover {
     lease: Lease,
     signal: AbortSignal,
   ): Promise<Outcome | undefined> {
-    const { phase } = gateway;
-    if (phase !== 'starting' && phase !== 'failed') {
-      // From anywhere else but the pool it comes without a process: the next one it gets knows whose it is.
-      await this.rows.save(gateway, lease, phase === 'warm' ? { phase: 'starting' } : { data: { claimedAt: null } });
+    if (gateway.phase === 'warm') {
+      await this.rows.save(gateway, lease, { phase: 'starting' });
+      gateway.phase = 'starting';
+    }
+    if (gateway.phase !== 'starting' && gateway.phase !== 'failed') {
+      // It comes without a process from there: the next one it gets knows whose it is.
+      await this.rows.save(gateway, lease, { data: { claimedAt: null } });
       return again;
     }
-    if (phase === 'failed' || !isCurrent(gateway, state)) return this.#startCold(gateway, lease, signal);
+    if (gateway.phase === 'failed' || !isCurrent(gateway, state)) return this.#startCold(gateway, lease, signal);
     const { config, secrets } = await this.host.compile(gateway, lease.fence, signal);
     const driver = await this.host.driver(gateway, signal);
-    // The file of the claim goes with this: the process read it at its start, and a later one is an ordinary gateway.
-    await driver.writeSecrets(gateway.id, secrets, signal);
-    await driver.adjust(gateway.id, specOf(gateway, {}).resources, signal);
+    await Promise.all([
+      // The file of the claim goes with this: the process read it at its start, and a later one is an ordinary gateway.
+      driver.writeSecrets(gateway.id, secrets, signal),
+      driver.adjust(gateway.id, specOf(gateway, {}).resources, signal),
+    ]);
     if (state.status === 'paused') {
       await driver.resume(gateway.id, signal);
       this.steps.reached('gateway', gateway.phase, 'thawed');

@@ -21,7 +21,7 @@ export class WarmLife {
     lease: Lease,
     signal: AbortSignal,
   ): Promise<Outcome | undefined> {
-    if (gateway.pool !== null) return this.pool.continue(gateway, state, lease, signal);
+    if (gateway.pool === 'warm') return this.pool.continue(gateway, state, lease, signal);
     return isClaimed(gateway) ? this.handover.continue(gateway, state, lease, signal) : undefined;
   }
 }
