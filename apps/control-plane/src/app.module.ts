@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { AdminModule } from './admin/admin.module.js';
 import { ApiKeysModule } from './api-keys/api-keys.module.js';
 import { AuditModule } from './audit/audit.module.js';
+import { BackupsModule } from './backups/backups.module.js';
 import { CoreModule } from './core.module.js';
 import { EventsModule } from './events/events.module.js';
 import { HealthModule } from './health/health.module.js';
@@ -43,6 +44,7 @@ import { UsageModule } from './usage/usage.module.js';
     TrustChangesModule,
     TierChangesModule,
     ProvisioningModule,
+    BackupsModule,
     SecretsModule,
     EventsModule,
     AdminModule,

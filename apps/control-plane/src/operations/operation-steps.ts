@@ -1,6 +1,7 @@
 import type { OperationStepView } from '#libs/contracts';
 
-export type OperationKind = 'provision' | 'update' | 'change-tier' | 'pause' | 'resume' | 'cancel' | 'erase' | 'export' | 'move';
+export type OperationKind =
+  'provision' | 'update' | 'change-tier' | 'pause' | 'resume' | 'cancel' | 'erase' | 'export' | 'move' | 'restore';
 export type StepName =
   | 'place'
   | 'start-gateway'
@@ -11,10 +12,22 @@ export type StepName =
   | 'release'
   | 'detach'
   | 'erase'
-  | 'collect';
+  | 'collect'
+  | 'check'
+  | 'back-up'
+  | 'import';
 export type OperationStep = OperationStepView & { readonly name: StepName };
 
 const LEAVE: readonly StepName[] = ['detach', 'release'];
+const RESTORE: readonly StepName[] = [
+  'start-gateway',
+  'check',
+  'back-up',
+  'quiesce',
+  'import',
+  'attach',
+  'publish-route',
+];
 
 /** What an operation of each kind goes through. `moves`: the agent changes its placement. */
 export function stepsOf(kind: OperationKind, moves: boolean): OperationStep[] {
@@ -23,11 +36,13 @@ export function stepsOf(kind: OperationKind, moves: boolean): OperationStep[] {
       ? LEAVE
       : kind === 'export'
         ? ['collect']
-        : kind === 'erase'
-          ? ['detach', 'erase']
-          : moves
-            ? ['place', 'start-gateway', 'quiesce', 'transfer', 'attach', 'publish-route', 'release']
-            : ['place', 'start-gateway', 'attach', 'publish-route'];
+        : kind === 'restore'
+          ? RESTORE
+          : kind === 'erase'
+            ? ['detach', 'erase']
+            : moves
+              ? ['place', 'start-gateway', 'quiesce', 'transfer', 'attach', 'publish-route', 'release']
+              : ['place', 'start-gateway', 'attach', 'publish-route'];
   return names.map((name) => ({ name, status: 'pending', startedAt: null, finishedAt: null, detail: null }));
 }
 

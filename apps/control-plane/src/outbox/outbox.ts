@@ -3,7 +3,7 @@ import type { Prisma, Tx } from '#libs/database';
 import { ChangeNotifier } from '#libs/queue';
 
 export type Topic =
-  'operations' | 'gateways' | 'agents' | 'members' | 'audit' | 'tenants' | 'trust' | 'usage' | 'secrets';
+  'operations' | 'gateways' | 'agents' | 'backups' | 'members' | 'audit' | 'tenants' | 'trust' | 'usage' | 'secrets';
 
 export interface DomainEvent {
   readonly tenantId: string;

@@ -35,7 +35,7 @@ export const AGENT_STEPS = {
   detaching: ['released'],
   inactive: [],
   failed: ['released'],
-  erasing: ['removed'],
+  erasing: ['removed', 'backups-removed'],
   deleted: [],
 } as const satisfies Record<AgentPhase, readonly string[]>;
 
