@@ -17,7 +17,12 @@ export class Metrics {
   }
 
   /** `collect` is asked at every scrape. */
-  gauge<L extends string>(name: string, help: string, labelNames: readonly L[] = [], collect?: () => number): Gauge<L> {
+  gauge<L extends string>(
+    name: string,
+    help: string,
+    labelNames: readonly L[] = [],
+    collect?: () => number | Promise<number>,
+  ): Gauge<L> {
     return new Gauge({
       name: `wirebot_${name}`,
       help,
@@ -25,8 +30,8 @@ export class Metrics {
       registers: [this.registry],
       ...(collect
         ? {
-            collect(this: Gauge<L>) {
-              this.set(collect());
+            async collect(this: Gauge<L>) {
+              this.set(await collect());
             },
           }
         : {}),

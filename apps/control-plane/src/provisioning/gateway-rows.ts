@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { Lease } from '#libs/database';
 import type { GatewayAddress } from '#libs/drivers/core';
 import { backoff } from '#libs/kernel';
+import { RoutePublisher } from '../routing/route-publisher.js';
 import { type Outcome, waitFor } from './outcome.js';
 import type { Failure } from './provisioning.errors.js';
 import { type GatewayChanges, type GatewayRecord, ResourcesRepository } from './resources.repository.js';
@@ -15,6 +16,7 @@ const GOES_ON: readonly string[] = ['deleting', 'rehearsing', 'replacing', 'veri
 export class GatewayRows {
   constructor(
     private readonly resources: ResourcesRepository,
+    private readonly routes: RoutePublisher,
     private readonly waker: Waker,
   ) {}
 
@@ -35,7 +37,19 @@ export class GatewayRows {
   serves(gateway: GatewayRecord, lease: Lease, address: GatewayAddress, observedConfig: bigint): Promise<void> {
     const condition = { type: 'Ready', status: true, reason: 'serving', message: 'The gateway answers.' };
     const data = { address: { ...address }, observedGeneration: gateway.generation, observedConfig };
-    return this.settle(gateway, lease, { phase: 'ready', condition, data });
+    const changes = { phase: 'ready' as const, condition, data };
+    return gateway.phase === 'ready' ? this.settle(gateway, lease, changes) : this.opened(gateway, lease, changes);
+  }
+
+  /** Settles, and in the same transaction routes that said that it sleeps say that it is awake. */
+  async opened(gateway: GatewayRecord, lease: Lease, changes: GatewayChanges): Promise<void> {
+    const waiting = await this.resources.asGateway(lease, async (tx) => {
+      await this.resources.changeGateway(tx, gateway, changes);
+      await this.routes.setAsleep(tx, gateway.id, false);
+      return this.resources.agentsWaitingFor(tx, gateway.id);
+    });
+    await this.routes.announce();
+    await Promise.all(waiting.map((id) => this.waker.wake('agent', id)));
   }
 
   /** Retryable: wait longer each time, say what for. Permanent: failed, and whoever waits for it is told at once. */

@@ -8,7 +8,10 @@ import { GatewayRows } from './gateway-rows.js';
 import { GatewaySleep } from './gateway-sleep.js';
 import { type Outcome, again, waitFor } from './outcome.js';
 import type { GatewayPhase } from './phases.js';
+import { freePort, isOutside } from './port-registry.js';
+import { PortRangeFull } from './provisioning.errors.js';
 import type { GatewayRecord } from './resources.repository.js';
+import { RestoredRows } from './restored-rows.js';
 import { StepObserver } from './steps.js';
 
 /** A gateway that ended this often without a steady time in between is started again only after a pause. */
@@ -34,6 +37,7 @@ export class GatewayRun {
     private readonly rows: GatewayRows,
     private readonly host: GatewayHost,
     private readonly sleep: GatewaySleep,
+    private readonly restored: RestoredRows,
     private readonly config: ControlPlaneConfig,
     private readonly steps: StepObserver,
     private readonly clock: Clock,
@@ -71,10 +75,27 @@ export class GatewayRun {
       await this.rows.save(gateway, lease, { phase: 'creating' });
       return again;
     }
+    if (await this.#movedIntoRange(gateway, lease)) return again;
     await this.host.start(gateway, signal);
     this.steps.reached('gateway', gateway.phase, 'ensured');
     await this.rows.save(gateway, lease, { phase: 'starting' });
     return again;
+  }
+
+  /** Its host's ports are others now: what is started anew takes one of them. While none is free it keeps its own. */
+  async #movedIntoRange(gateway: GatewayRecord, lease: Lease): Promise<boolean> {
+    const { port, host } = gateway;
+    if (port === null || !isOutside(port, host)) return false;
+    try {
+      await this.resources.asGateway(lease, async (tx) => {
+        const data = { port: await freePort(tx, host), generation: { increment: 1n } };
+        await this.resources.changeGateway(tx, gateway, { data });
+      });
+      return true;
+    } catch (error) {
+      if (error instanceof PortRangeFull) return false;
+      throw error;
+    }
   }
 
   /** Running: wait until its control port answers, bring its configuration up to date, call it ready. */
@@ -84,8 +105,10 @@ export class GatewayRun {
       await this.rows.save(gateway, lease, { phase: entry });
       return again;
     }
-    const status = await this.host.probe(gateway.id, address, signal);
+    let status = await this.host.probe(gateway.id, address, signal);
     if (!status) return this.#notYet(gateway, lease, signal);
+    await this.restored.catchUp(gateway, lease, status);
+    if (status.state === 'suspending') status = await this.sleep.rouse(gateway, address, lease, signal);
     const applied = status.state !== 'unconfigured' && status.generation >= Number(gateway.configGeneration);
     if (!applied) await this.#configure(gateway, address, lease, signal);
     if (!applied || gateway.phase !== 'ready' || gateway.observedConfig < gateway.configGeneration) {
@@ -95,7 +118,7 @@ export class GatewayRun {
     const { recheckMs } = this.config.provisioning;
     const steady = this.clock.now().getTime() - gateway.phaseSince.getTime() >= recheckMs;
     if (steady && gateway.failures > 0) await this.rows.save(gateway, lease, { data: { failures: 0 } });
-    return (await this.sleep.consider(gateway, status, lease, signal)) ?? waitFor(recheckMs);
+    return this.sleep.consider(gateway, status, lease, recheckMs);
   }
 
   async #configure(gateway: GatewayRecord, address: GatewayAddress, lease: Lease, signal: AbortSignal): Promise<void> {
@@ -105,6 +128,7 @@ export class GatewayRun {
 
   async #ready(gateway: GatewayRecord, address: GatewayAddress, lease: Lease, known?: bigint): Promise<void> {
     await this.rows.serves(gateway, lease, address, known ?? gateway.observedConfig);
+    this.sleep.isAwake(gateway.id);
   }
 
   async #notYet(gateway: GatewayRecord, lease: Lease, signal: AbortSignal): Promise<Outcome> {

@@ -131,7 +131,7 @@ export const AGENT_PHASES: Readonly<Record<AgentPhase, PhaseRule<AgentPhase>>> =
   restoring: {
     owner: 'agent-reconciler',
     timeoutSeconds: 900,
-    next: ['attaching', 'waiting', 'placing', 'failed', 'detaching', 'erasing'],
+    next: ['attaching', 'waiting', 'placing', 'moving', 'failed', 'detaching', 'erasing'],
   },
   attaching: {
     owner: 'agent-reconciler',

@@ -47,6 +47,7 @@ import { Housekeeping } from './housekeeping.js';
 import { PlacementService } from './placement.service.js';
 import { ReconcileLoop } from './reconcile-loop.js';
 import { ResourcesRepository } from './resources.repository.js';
+import { RestoredRows } from './restored-rows.js';
 import { WakerModule } from './waker.module.js';
 
 /** What a gateway is only asked, which needs no lease. */
@@ -95,6 +96,7 @@ const RUNTIME_READS: ReadonlySet<string> = new Set(['status', 'snapshotAgent', '
     GatewayHost,
     ...HOST_PROVIDERS,
     GatewayQuarantine,
+    RestoredRows,
     GatewayRows,
     GatewayRun,
     GatewayEnd,
