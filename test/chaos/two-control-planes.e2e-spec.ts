@@ -76,7 +76,7 @@ describe('two control planes at once', () => {
   let second: SecondPlane;
 
   beforeAll(async () => {
-    world = await World.start('process');
+    world = await World.start('process', { env: { WIREBOT_LEASE_SECONDS: '4' } });
     second = await SecondPlane.beside(world);
   });
 

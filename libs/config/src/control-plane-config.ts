@@ -13,9 +13,6 @@ export const ROLES = ['api', 'worker'] as const;
 export type Role = (typeof ROLES)[number];
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 
-/** How long a reconciler holds a row before others may take it, unless it renews. */
-const LEASE_SECONDS = 15;
-
 /** Everything the control plane is told from outside: read once, checked, frozen. Secrets are not enumerable, so no dump shows them. */
 export class ControlPlaneConfig {
   readonly host: string;
@@ -51,7 +48,8 @@ export class ControlPlaneConfig {
   readonly backups: BackupConfig;
   readonly roles: readonly Role[];
   readonly logLevel: (typeof LOG_LEVELS)[number];
-  readonly leaseSeconds = LEASE_SECONDS;
+  /** How long a reconciler holds a row before others may take it, unless it renews. */
+  readonly leaseSeconds: number;
   readonly operationDeadlineSeconds: number;
   readonly gatewayStartSeconds: number;
   /** Most agents on one shared gateway. */
@@ -103,6 +101,7 @@ export class ControlPlaneConfig {
     this.backups = readBackupConfig(env, this.dataDir, this.secretsDir);
     this.roles = Object.freeze(env.listOf('WIREBOT_ROLES', ROLES, ROLES));
     this.logLevel = env.oneOf('WIREBOT_LOG_LEVEL', LOG_LEVELS, 'info');
+    this.leaseSeconds = env.integer('WIREBOT_LEASE_SECONDS', { min: 3, max: 300 }, 15);
     this.operationDeadlineSeconds = env.integer('WIREBOT_OPERATION_DEADLINE_SECONDS', { min: 1, max: 86_400 }, 300);
     this.gatewayStartSeconds = env.integer('WIREBOT_GATEWAY_START_SECONDS', { min: 1, max: 3_600 }, 60);
     this.sharedCellSize = env.integer('WIREBOT_AGENTS_PER_GATEWAY', { min: 1, max: 1_000 }, 50);

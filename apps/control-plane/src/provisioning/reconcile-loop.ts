@@ -25,6 +25,8 @@ import { Waker } from './waker.js';
 /** Wakes that are taken from the queue at the same time: taking one only puts its row in line. */
 const WAKES = 12;
 const SWEEP_MS = 1_000;
+/** A row that could not be given back, because the database was away, is tried again after this long. */
+const RELEASE_AGAIN_MS = 300;
 const HOUSEKEEPING_MS = 5_000;
 /** How long running passes may take to end when the process stops, in milliseconds. */
 const STOP_WAIT_MS = 10_000;
@@ -139,9 +141,21 @@ export class ReconcileLoop implements OnApplicationBootstrap, BeforeApplicationS
       dueInMs = await this.guard.run(held, () => reconciler.reconcile(lease, signal));
     } finally {
       clearInterval(renewing);
-      const due = await releaseLease(this.database, job.table, lease, dueInMs);
+      const due = await this.#release(job, lease, dueInMs, held);
       if (due) this.#known.set(job.id, 'again');
       else if (dueInMs !== null && dueInMs < SWEEP_MS) this.#later(job, dueInMs);
+    }
+  }
+
+  /** While the database is away it is tried again, until the lease has run out anyway. */
+  async #release(job: Job, lease: Lease, dueInMs: number | null, held: HeldLease): Promise<boolean> {
+    for (;;) {
+      try {
+        return await releaseLease(this.database, job.table, lease, dueInMs);
+      } catch (error) {
+        if (!held.isFresh || this.#stop.signal.aborted) throw error;
+        await delay(RELEASE_AGAIN_MS, this.#stop.signal).catch(() => undefined);
+      }
     }
   }
 
