@@ -157,7 +157,10 @@ export class HostsAdminService {
 }
 
 /** Of the control plane's own environment. */
-export const isConfigured = (row: HostRow): boolean => (row.connection as unknown as HostConnection).kind === 'local';
+export const isConfigured = ({ connection }: HostRow): boolean => {
+  const { kind, dataDir } = connection as { kind: string; dataDir?: string };
+  return kind === 'local' && dataDir === undefined;
+};
 
 /** Gateways take an even port and the next one. */
 const even = (ports: PortsDto): number => ports.from + (ports.from % 2);
