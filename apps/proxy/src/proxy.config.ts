@@ -39,6 +39,8 @@ export interface ProxyConfig {
   readonly brokerListen: readonly Address[];
   readonly anthropic: ProviderConfig;
   readonly openai: ProviderConfig;
+  /** How long a request waits for an agent that is being woken, in milliseconds. */
+  readonly wakeWaitMs: number;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
   /** Share of requests that are logged, 0 to 1. */
   readonly accessLogSample: number;
@@ -143,6 +145,7 @@ export function readConfig(environment: Environment): ProxyConfig {
       baseUrl: read.url('OPENAI_BASE_URL', 'https://api.openai.com/v1'),
       apiKey: read.secret('OPENAI_API_KEY'),
     },
+    wakeWaitMs: read.whole('WIREBOT_WAKE_WAIT_SECONDS', { min: 1, max: 110 }, 30) * 1_000,
     logLevel: read.choice('WIREBOT_LOG_LEVEL', ['debug', 'info', 'warn', 'error'], 'info'),
     accessLogSample: read.share('WIREBOT_ACCESS_LOG_SAMPLE'),
   };

@@ -16,6 +16,14 @@ export const PROBLEMS = {
     'This agent is not known here, and news of new agents does not arrive right now. Try again in a second.',
   ],
   'agent-moving': ['unavailable', 'This agent is starting or moving. Try again in a second.'],
+  'agent-waking': [
+    'unavailable',
+    'This agent was asleep and is being woken, which takes longer than usual. Try again in a few seconds.',
+  ],
+  'wake-unavailable': [
+    'unavailable',
+    'This agent is asleep and cannot be woken right now. Try again in a few seconds.',
+  ],
   'agent-unreachable': ['unavailable', 'This agent does not answer right now. Try again in a second.'],
   'agent-timeout': [
     'unavailable',
@@ -66,16 +74,22 @@ export const PROBLEMS = {
 
 export type ProblemCode = keyof typeof PROBLEMS;
 
+/** What takes longer than a second to get better. */
+const PATIENT: ReadonlySet<ProblemCode> = new Set(['agent-waking', 'wake-unavailable']);
+
 /** One of the problems above. */
 export class ProxyProblem extends DomainError {
   readonly kind: ErrorKind;
   override readonly retryAfter: number | undefined = undefined;
+  /** Code of what is in the way, where it is known. */
+  readonly reason: string | undefined;
   constructor(
     readonly code: ProblemCode,
-    options?: ErrorOptions,
+    options?: ErrorOptions & { readonly reason?: string | undefined },
   ) {
     super(PROBLEMS[code][1], options);
     this.kind = PROBLEMS[code][0];
-    if (this.kind === 'unavailable') this.retryAfter = 1;
+    this.reason = options?.reason;
+    if (this.kind === 'unavailable') this.retryAfter = PATIENT.has(code) ? 5 : 1;
   }
 }

@@ -5,6 +5,12 @@ export const LIMITS = {
   url: 8 * 1024,
   /** A body on its way to a gateway, declared or counted. */
   gatewayBody: 1024 * 1024,
+  /** Of a body that a gateway declined because it falls asleep, this much can be sent again. */
+  replayBody: 64 * 1024,
+  /** Requests and upgrades that wait for agents that sleep or move: of one agent, of one tenant, altogether. */
+  waitingPerAgent: 128,
+  waitingPerTenant: 1024,
+  waiting: 4096,
   /** A body on its way to a model provider. */
   modelBody: 32 * 1024 * 1024,
   /** A body that the proxy reads itself (`/auth/*`). */
@@ -43,6 +49,16 @@ export const TIMES = {
   connect: 2_000,
   /** A gateway's answer must begin by then. */
   gatewayHeaders: 60_000,
+  /** A route that is held becomes live within this time, as a rule: agents that move, gateways that are replaced. */
+  heldRoute: 5_000,
+  /** A gateway that declined, without news of why, is tried again after this long. */
+  refusedRetry: 1_000,
+  /** One call of the control plane that wakes an agent. */
+  wakeCall: 3_000,
+  /** The wish that a gateway be awake is said again this often. */
+  wakeRepeat: 5_000,
+  /** Nobody is kept waiting for a control plane that has not answered for this long. */
+  wakePatience: 5_000,
   /** Silence inside an answer after which it counts as dead. */
   bodySilence: 300_000,
   /** A model's answer must begin by then: without streaming it begins when it is complete. */
@@ -71,6 +87,8 @@ export const TIMES = {
   /** How often connections that have become idle are closed while the process ends. */
   idleCheck: 100,
   bindRetry: 1_000,
+  /** How often addresses of other hosts are tried: they may become this machine's. */
+  followRetry: 2_000,
   /** What a power cut may lose of the usage journal. */
   journalSync: 100,
   journalRetry: 1_000,

@@ -1,4 +1,4 @@
-import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { LIMITS } from './proxy.limits.js';
 
 export type Traffic = 'agent' | 'page' | 'sign-in' | 'own' | 'refused';
@@ -14,6 +14,7 @@ export interface MetricSources {
   readonly routes: () => { readonly tenants: number; readonly agents: number };
   readonly feedConnected: () => boolean;
   readonly sockets: () => number;
+  readonly waiting: () => number;
   readonly upstreams: () => number;
 }
 
@@ -27,6 +28,13 @@ export class ProxyMetrics {
   readonly #ended = this.#counter('wirebot_proxy_access_ended_total', 'Sockets and answers ended with their token', [
     'reason',
   ]);
+  readonly #waits = this.#counter('wirebot_proxy_waits_total', 'Waits for agents that slept or moved', ['outcome']);
+  readonly #waitTimes = new Histogram({
+    name: 'wirebot_proxy_wait_seconds',
+    help: 'How long requests waited for agents that slept or moved',
+    buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+    registers: [this.registry],
+  });
   readonly #calls = this.#counter('wirebot_broker_requests_total', 'Model calls', ['tenant', 'provider', 'status']);
   readonly #tokens = this.#counter('wirebot_broker_tokens_total', 'Tokens read off model answers', [
     'tenant',
@@ -45,6 +53,7 @@ export class ProxyMetrics {
       Number(sources.feedConnected()),
     );
     this.#gauge('wirebot_proxy_sockets', 'Open WebSockets', sources.sockets);
+    this.#gauge('wirebot_proxy_waiting', 'Requests that wait for agents that sleep or move', sources.waiting);
     this.#gauge('wirebot_proxy_upstreams', 'Upstreams with a connection pool', sources.upstreams);
     collectDefaultMetrics({ register: this.registry });
   }
@@ -66,6 +75,11 @@ export class ProxyMetrics {
   /** `reason`: the code that the client is told. */
   accessEnded(reason: string): void {
     this.#ended.inc({ reason });
+  }
+
+  waited(outcome: string, milliseconds: number): void {
+    this.#waits.inc({ outcome });
+    if (outcome === 'over') this.#waitTimes.observe(milliseconds / 1_000);
   }
 
   upgrade(): void {

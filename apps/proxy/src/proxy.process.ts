@@ -12,7 +12,8 @@ import { BrokerUsage } from './broker/broker-usage.js';
 import { UsageClient } from './broker/usage/usage.client.js';
 import { AgentAccess } from './edge/agent-access.js';
 import { ChatPage } from './edge/chat-page.js';
-import { type EdgeParts, EdgeRequests } from './edge/edge.requests.js';
+import type { EdgeParts } from './edge/edge.parts.js';
+import { EdgeRequests } from './edge/edge.requests.js';
 import { ControlPlaneCalls } from './edge/control-plane.calls.js';
 import { EdgeUpgrades } from './edge/edge.upgrades.js';
 import { LiveConnections } from './edge/live-connections.js';
@@ -24,6 +25,8 @@ import { SignedOut } from './edge/signed-out.js';
 import { SiteTokenClient } from './edge/site-token.client.js';
 import { SiteTokens } from './edge/site-tokens.js';
 import { TokenGate } from './edge/token-gate.js';
+import { originOf } from './edge/upstream-request.js';
+import { WaitingRoom } from './edge/waiting-room.js';
 import { closeListener, createListener, listen } from './http/listener.js';
 import { UpstreamPools } from './http/upstream-pools.js';
 import type { ProxyConfig } from './proxy.config.js';
@@ -51,6 +54,7 @@ export class ProxyProcess {
   readonly #store: RouteStore;
   readonly #feed: RouteFeedClient;
   readonly #own: OwnRoutes;
+  readonly #room: WaitingRoom;
   readonly #upgrades: EdgeUpgrades;
   readonly #server: Server;
   readonly #broker: BrokerListeners;
@@ -70,10 +74,19 @@ export class ProxyProcess {
     const onChange = () => {
       this.#store.save(() => table.snapshot());
       this.#live.review();
+      this.#broker.follow(table.brokerAddresses);
+      this.#room.review();
     };
     this.#feed = new RouteFeedClient({ url: config.controlPlaneUrl, credential, table, onChange, log: routeLog });
     this.#own = new OwnRoutes(table, this.#metrics, () => this.#feed.connected);
     const calls = new ControlPlaneCalls(config.controlPlaneUrl, credential);
+    this.#room = new WaitingRoom(table, calls, config.wakeWaitMs, log, (outcome, ms) =>
+      this.#metrics.waited(outcome, ms),
+    );
+    // It agreed to sleep as nothing was in flight: what still is has come too late, and would wait in a frozen gateway.
+    table.onAsleep = (route) => {
+      if (this.#pools.inFlight(originOf(route)) > 0) this.#room.stir(route);
+    };
     const parts = this.#edgeParts(calls);
     const requests = new EdgeRequests(parts);
     this.#upgrades = new EdgeUpgrades(parts);
@@ -117,6 +130,7 @@ export class ProxyProcess {
       routes: () => this.#table.size,
       feedConnected: () => this.#feed.connected,
       sockets: () => this.#upgrades.open,
+      waiting: () => this.#room.size,
       upstreams: () => this.#pools.size,
     });
     this.#following = this.#feed.run(this.#stop.signal);
@@ -124,6 +138,7 @@ export class ProxyProcess {
     await this.#usage.open();
     this.#keyUpkeep.start();
     await this.#broker.open(this.config.brokerListen, this.#stop.signal);
+    this.#broker.follow(this.#table.brokerAddresses);
     const address = await listen(this.#server, this.config.listen);
     this.log.info({ host: address.address, port: address.port }, 'proxy listening');
     return address;
@@ -133,6 +148,7 @@ export class ProxyProcess {
   async stop(): Promise<void> {
     this.log.info({ sockets: this.#upgrades.open }, 'proxy draining');
     this.#own.draining = true;
+    this.#room.close();
     this.#upgrades.drain();
     await Promise.all([closeListener(this.#server, TIMES.drain), this.#broker.close(TIMES.drain)]);
     await this.#usage.close();
@@ -162,6 +178,7 @@ export class ProxyProcess {
       table: this.#table,
       access,
       live: this.#live,
+      room: this.#room,
       signIn: new SignInRoutes({ client, gate, access, signOut, secure: scheme === 'https' }),
       page: new ChatPage(config.chatDir),
       own: this.#own,

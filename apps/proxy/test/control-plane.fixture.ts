@@ -62,6 +62,10 @@ export class FakeControlPlane {
     status: 401,
     body: { code: 'sign-in-code-invalid' },
   });
+  wake: (body: { agentId: string }) => ScriptedAnswer | undefined = () => ({
+    status: 202,
+    body: { accepted: true, trouble: null },
+  });
   /** Sign-outs that arrived; the status they are answered with. */
   readonly signOuts: unknown[] = [];
   signOutStatus = 204;
@@ -102,6 +106,7 @@ export class FakeControlPlane {
       return { status: this.signOutStatus, body: {} };
     }
     if (url === '/internal/token-exchange') return this.tokenExchange(body as { tenantId: string; token: string });
+    if (url === '/internal/wake') return this.wake(body as { agentId: string }) ?? new Promise(() => undefined);
     if (url === '/internal/usage') {
       this.reports += 1;
       if (this.refuseReports) return { status: this.refuseReports, body: { code: 'scripted' } };

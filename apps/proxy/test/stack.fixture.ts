@@ -39,7 +39,8 @@ export class FakeGateway {
     this.#server.on('upgrade', (req, socket, head) => {
       this.#note(req);
       if (this.declineUpgrades) {
-        return void socket.end(`HTTP/1.1 ${this.declineUpgrades} No\r\nContent-Length: 2\r\n\r\nno`);
+        const code = this.declineUpgrades === 503 ? 'x-wirebot-problem: gateway-suspending\r\n' : '';
+        return void socket.end(`HTTP/1.1 ${this.declineUpgrades} No\r\n${code}Content-Length: 2\r\n\r\nno`);
       }
       this.#sockets.handleUpgrade(req, socket, head, (ws) => {
         ws.on('message', (data, binary) => ws.send(data, { binary }));

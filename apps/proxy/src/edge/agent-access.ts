@@ -53,7 +53,7 @@ export class AgentAccess {
     if (!agent) throw this.#unknown(admission?.grant.claims);
     if (agent.tenantId !== site.tenant.tenantId) throw new ProxyProblem('agent-not-found');
     if (admission && !belongs(admission.grant.claims, agent)) throw this.#foreign(admission.grant.claims);
-    return { agent: answering(agent), path, token: admission?.token, grant: admission?.grant };
+    return { agent, path, token: admission?.token, grant: admission?.grant };
   }
 
   /** `/chat`, `/ws` and the sessions below the tenant's base: the token says whose. */
@@ -62,7 +62,7 @@ export class AgentAccess {
     const session = bearer === undefined ? sessionOf(req) : undefined;
     if (bearer === undefined && session === undefined) throw new ProxyProblem('credential-missing');
     const { token, grant } = bearer === undefined ? await this.#ours(session!) : await this.#admit(site, bearer);
-    return { agent: answering(this.agentOf(grant.claims, site)), path: site.rest, token, grant };
+    return { agent: this.agentOf(grant.claims, site), path: site.rest, token, grant };
   }
 
   /** A token that comes later, over a socket that is open to an agent. Throws what a request would be answered. */
@@ -120,9 +120,4 @@ const belongs = (claims: MemberClaims, agent: AgentRoute) =>
 /** A socket may bring its token in the connect frame; the gateway closes it when none comes. */
 function isOpen(req: IncomingMessage, path: string, upgrade: boolean): boolean {
   return upgrade ? path === '/ws' : OPEN_PATHS.has(path) && (req.method === 'GET' || req.method === 'HEAD');
-}
-
-function answering(agent: AgentRoute): AgentRoute {
-  if (agent.state === 'held') throw new ProxyProblem('agent-moving');
-  return agent;
 }

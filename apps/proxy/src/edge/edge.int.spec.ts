@@ -331,7 +331,7 @@ describe('forwarding', () => {
     }
   });
 
-  it('answers 503 with Retry-After for an agent that moves, and for one that cannot be reached', async () => {
+  it('answers 503 with Retry-After for an agent that moves for long, and for one that cannot be reached', async () => {
     stack.version += 1;
     const held = agentRoute('b', 'acme', 1, { state: 'held' });
     stack.control.send({
@@ -340,8 +340,8 @@ describe('forwarding', () => {
       version: stack.version,
       agents: { upsert: [held], remove: [] },
     });
-    await until(async () => (await call(`/t/acme/a/${B}/health`)).status === 503);
-    const moving = await call(`/t/acme/a/${B}/health`);
+    let moving!: Response;
+    await until(async () => (moving = await call(`/t/acme/a/${B}/health`)).status === 503, 15_000);
     expect([moving.headers.get('retry-after'), ...(await codeOf(moving))]).toEqual(['1', 503, 'agent-moving']);
     stack.version += 1;
     const gone = agentRoute('b', 'acme', 1);

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { ForwardFault } from '../http/forward-fault.js';
-import { hostOf, isMisrouted } from '../http/headers.js';
+import { hostOf, isMisrouted, isSuspending } from '../http/headers.js';
 import { sendProblemOnSocket } from '../http/problem.js';
 import { checkFraming, type Target, targetOf } from '../http/request-check.js';
 import { nextRequestId } from '../http/request-id.js';
@@ -10,16 +10,26 @@ import { ProxyProblem } from '../proxy.errors.js';
 import { LIMITS, TIMES } from '../proxy.limits.js';
 import type { Access } from './agent-access.js';
 import { plainProtocols } from './credentials.js';
-import { type EdgeParts, FAULT_PROBLEMS } from './edge.requests.js';
+import { type EdgeParts, FAULT_PROBLEMS } from './edge.parts.js';
 import { SocketAccess } from './socket-access.js';
 import { SocketPipe } from './socket-pipe.js';
-import { siteOf } from './tenancy.js';
+import { type Site, siteOf } from './tenancy.js';
 import { originOf, upstreamHeaders, upstreamPath } from './upstream-request.js';
+import type { Visit } from './waiting-room.js';
 
 /** Set anew, because the token must not travel among the subprotocols. */
 const REPLACED: ReadonlySet<string> = new Set(['authorization', 'sec-websocket-protocol', 'content-length']);
 /** Of the gateway's handshake answer, what the client needs. */
 const HANDSHAKE = ['sec-websocket-accept', 'sec-websocket-protocol', 'sec-websocket-extensions'];
+
+/** One handshake, from its admission to the joined sockets. */
+interface Handshake {
+  readonly req: IncomingMessage;
+  readonly socket: Socket;
+  readonly site: Site;
+  readonly target: Target;
+  readonly requestId: string;
+}
 
 /** WebSockets: the handshake is judged and forwarded like a request, then two sockets are joined. */
 export class EdgeUpgrades {
@@ -44,8 +54,9 @@ export class EdgeUpgrades {
       if (!access) throw new ProxyProblem('path-not-found');
       if (socket.destroyed) return;
       if (head.length > 0) socket.unshift(head);
-      const holder = new SocketAccess(this.parts.access, this.parts.live, site, access);
-      this.#connect(req, socket, access, target, requestId, holder);
+      const handshake = { req, socket, site, target, requestId };
+      if (access.agent.state === 'live') this.#connect(handshake, access);
+      else await this.#hold(handshake, access);
     } catch (error) {
       this.#refuse(socket, error, requestId);
     }
@@ -69,14 +80,28 @@ export class EdgeUpgrades {
     return targetOf(req);
   }
 
-  #connect(
-    req: IncomingMessage,
-    socket: Socket,
-    access: Access,
-    target: Target,
-    requestId: string,
-    holder: SocketAccess,
-  ): void {
+  /** Waits until the agent can take it. Rejects with what to refuse it with. */
+  async #hold(handshake: Handshake, access: Access, earlier?: Omit<Visit, 'left'>): Promise<void> {
+    const { req, socket, site } = handshake;
+    const gone = new AbortController();
+    const leave = () => gone.abort();
+    socket.once('close', leave).once('end', leave);
+    const visit = { since: performance.now(), ...earlier, left: gone.signal };
+    try {
+      let now = access;
+      do {
+        await this.parts.room.wait(now.agent, visit);
+        now = (await this.parts.access.decide(req, site, true)) ?? now;
+      } while (now.agent.state !== 'live');
+      this.#connect(handshake, now, visit.since);
+    } finally {
+      socket.off('close', leave).off('end', leave);
+    }
+  }
+
+  #connect(handshake: Handshake, access: Access, since?: number): void {
+    const { req, socket, site, target, requestId } = handshake;
+    const holder = new SocketAccess(this.parts.access, this.parts.live, site, access);
     const headers = upstreamHeaders(req, access, this.parts.scheme, requestId, REPLACED);
     const protocols = plainProtocols(req);
     if (protocols) headers.push('Sec-WebSocket-Protocol', protocols);
@@ -89,10 +114,14 @@ export class EdgeUpgrades {
         socket.off('close', cancel);
         this.#join(socket, upstream as Socket, answer, requestId, holder);
       },
-      onDeclined: (status, headers) =>
-        isMisrouted(status, headers)
-          ? this.#refuse(socket, new ProxyProblem('agent-moving'), requestId)
-          : this.#declined(socket, status, requestId),
+      onDeclined: (status, headers) => {
+        const because = isSuspending(status, headers) ? 'asleep' : isMisrouted(status, headers) ? 'moved' : undefined;
+        if (!because) return this.#declined(socket, status, requestId);
+        socket.off('close', cancel);
+        const refused = { route: access.agent, because } as const;
+        const visit = { since: since ?? performance.now(), refused };
+        this.#hold(handshake, access, visit).catch((error: unknown) => this.#refuse(socket, error, requestId));
+      },
       onFault: (fault, cause) => this.#fault(socket, access, requestId, fault, cause),
     });
     socket.once('close', cancel);

@@ -13,9 +13,15 @@ export class BodyCutOff extends Error {}
  */
 export class BodyRelay extends Readable {
   #count = 0;
+  #ended = false;
+  /** What has passed, while it can still be said again; undefined: too much. */
+  #said: Buffer[] | undefined = [];
   #request: IncomingMessage | undefined;
   readonly #onData = (chunk: Buffer) => this.#take(chunk);
-  readonly #onEnd = () => this.push(null);
+  readonly #onEnd = () => {
+    this.#ended = true;
+    this.push(null);
+  };
   readonly #onClose = () => {
     if (this.#request && !this.#request.complete) this.destroy(new BodyCutOff('the client closed the connection'));
   };
@@ -25,11 +31,13 @@ export class BodyRelay extends Readable {
     private readonly limit: number,
     /** What was read of it before. */
     head?: RequestHead,
+    /** Most bytes that are kept to be said again. */
+    private readonly replayLimit = 0,
   ) {
     super({ highWaterMark: 64 * 1024 });
     if (head) this.#take(head.bytes);
     if (head?.complete) {
-      this.push(null);
+      this.#onEnd();
       return;
     }
     this.#request = request;
@@ -37,18 +45,35 @@ export class BodyRelay extends Readable {
     request.pause();
   }
 
+  /** Ends it here, so that another one can begin with what is returned; undefined: too much has passed. */
+  rewind(): RequestHead | undefined {
+    const said = this.#said;
+    this.destroy();
+    return said && { bytes: Buffer.concat(said), complete: this.#ended };
+  }
+
+  /** The upstream has taken it: nothing needs to be said again. */
+  forget(): void {
+    this.#said = undefined;
+  }
+
   override _read(): void {
     this.#request?.resume();
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    this.#request?.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onClose);
+    const request = this.#request;
+    request?.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onClose);
+    // What is not read by now stays where it is, for whoever comes next.
+    request?.pause();
     this.#request = undefined;
     done(error);
   }
 
   #take(chunk: Buffer): void {
     this.#count += chunk.length;
+    if (this.#count > this.replayLimit) this.#said = undefined;
+    else this.#said?.push(chunk);
     if (this.#count > this.limit) this.destroy(new BodyTooLong('the body is larger than allowed'));
     else if (!this.push(chunk)) this.#request?.pause();
   }

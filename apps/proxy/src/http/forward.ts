@@ -16,16 +16,26 @@ export interface ForwardPlan {
   readonly bodyLimit: number;
   /** What was read of the body before. */
   readonly head?: RequestHead | undefined;
+  /** Bodies up to this size can be sent again when the upstream has declined them; default none. */
+  readonly replayLimit?: number;
   readonly headersTimeout: number;
   readonly bodyTimeout: number;
   /** Headers added to the answer. */
   readonly answerHeaders?: Record<string, string>;
-  /** Sees status and headers before they are sent; true means: the caller answers itself and the upstream's answer is dropped. */
-  readonly onAnswer?: (status: number, headers: IncomingHttpHeaders) => boolean;
+  /**
+   * Sees status and headers before they are sent; true means: the caller answers itself and the upstream's answer is dropped.
+   * `rewind` ends the exchange so that the request can be forwarded anew; undefined: too much of its body is gone.
+   */
+  readonly onAnswer?: (status: number, headers: IncomingHttpHeaders, rewind: () => Rewound | undefined) => boolean;
   /** Sees every chunk after it was passed on. */
   readonly onChunk?: (chunk: Buffer) => void;
   /** Called once at the end: with a fault while the answer has not begun (the caller answers), else only to be told. */
   readonly onEnd: (fault: ForwardFault | undefined, cause?: Error) => void;
+}
+
+/** A request as it was before it was sent. */
+export interface Rewound {
+  readonly head: RequestHead | undefined;
 }
 
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS']);
@@ -57,6 +67,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   #passed = false;
   #over = false;
   #retried = false;
+  #body: BodyRelay | undefined;
   #bodyFault: Error | undefined;
 
   constructor(
@@ -89,11 +100,12 @@ class Exchange implements Dispatcher.DispatchHandler {
     // 1xx of the upstream concern the connection to it only.
     if (status < 200) return;
     this.#begun = true;
-    if (this.plan.onAnswer?.(status, headers)) {
+    if (this.plan.onAnswer?.(status, headers, () => this.#rewind())) {
       this.#finish(undefined);
       controller.abort(new Dropped());
       return;
     }
+    this.#body?.forget();
     const answer = { ...cleanResponseHeaders(headers), ...this.plan.answerHeaders };
     this.res.writeHead(status, statusText || undefined, answer as Record<string, string | string[]>);
     // Headers travel with the first bytes when both came together; else at once: a stream's client waits for them.
@@ -144,7 +156,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     const { plan } = this;
     let body: BodyRelay | null = null;
     if (this.length !== 0) {
-      body = new BodyRelay(this.req, plan.bodyLimit, plan.head);
+      this.#body = body = new BodyRelay(this.req, plan.bodyLimit, plan.head, plan.replayLimit);
       body.on('error', (error) => {
         this.#bodyFault = error;
       });
@@ -157,6 +169,12 @@ class Exchange implements Dispatcher.DispatchHandler {
       body?.destroy();
       this.onResponseError(null, error as Error);
     }
+  }
+
+  #rewind(): Rewound | undefined {
+    if (!this.#body) return { head: undefined };
+    const head = this.#body.rewind();
+    return head && { head };
   }
 
   /** Once, when nothing of the answer has arrived and sending it again cannot do anything twice. */

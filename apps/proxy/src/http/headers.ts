@@ -62,6 +62,10 @@ export function cleanResponseHeaders(headers: IncomingHttpHeaders): IncomingHttp
 export const isMisrouted = (status: number, headers: IncomingHttpHeaders): boolean =>
   status === 404 && headers[PROBLEM_HEADER] === 'agent-not-found';
 
+/** True when a gateway says that it is about to fall asleep: it has taken nothing, and wakes when it is wanted. */
+export const isSuspending = (status: number, headers: IncomingHttpHeaders): boolean =>
+  status === 503 && headers[PROBLEM_HEADER] === 'gateway-suspending';
+
 /** The Host header as tenants spell it: lower case, without port or trailing dot. */
 export function hostOf(value: string | undefined): string {
   if (!value) return '';

@@ -2,6 +2,7 @@ import { DomainError, toProblem } from '#libs/kernel';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { STATUS_CODES } from 'node:http';
+import { ProxyProblem } from '../proxy.errors.js';
 import { LIMITS } from '../proxy.limits.js';
 
 interface Answer {
@@ -11,7 +12,8 @@ interface Answer {
 }
 
 function problemAnswer(error: unknown, requestId: string, status?: number): Answer {
-  const problem = toProblem(error, `urn:wirebot:request:${requestId}`);
+  const reason = error instanceof ProxyProblem ? error.reason : undefined;
+  const problem = { ...toProblem(error, `urn:wirebot:request:${requestId}`), ...(reason ? { reason } : {}) };
   const retryAfter = error instanceof DomainError ? error.retryAfter : undefined;
   const body = JSON.stringify(status ? { ...problem, status } : problem);
   return {

@@ -34,6 +34,11 @@ export class UpstreamPools {
     return upstream;
   }
 
+  /** Requests on their way to `origin`, or being answered by it; open sockets are none. */
+  inFlight(origin: string): number {
+    return this.#upstreams.get(origin)?.inFlight ?? 0;
+  }
+
   release(upstream: Upstream): void {
     upstream.inFlight -= 1;
     upstream.usedAt = Date.now();
