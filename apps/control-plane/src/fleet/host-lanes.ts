@@ -52,7 +52,7 @@ export class HostLanes {
     this.#hosts = now;
   }
 
-  /** Runs `work` in the host's lane; undefined when it is full. A host that falls silent meanwhile ends it with a DriverError. */
+  /** Runs `work` in the host's lane; undefined when the lane is full, or the host has fallen silent meanwhile. */
   async pass<T>(
     kind: LaneKind,
     hostId: string,
@@ -66,6 +66,10 @@ export class HostLanes {
     this.#running.set(key, lane.add(own));
     try {
       return await work(AbortSignal.any([signal, own.signal]));
+    } catch (error) {
+      // Said once, of the host, and not again of everything that is on it.
+      if (own.signal.aborted && !signal.aborted) return undefined;
+      throw error;
     } finally {
       lane.delete(own);
       if (lane.size === 0) this.#running.delete(key);

@@ -5,7 +5,10 @@ import { Ids } from '#libs/kernel';
 
 export type HostRow = Prisma.HostGetPayload<object>;
 const LOCAL_NAME = 'local';
-const LOCAL = { where: { connection: { equals: { kind: 'local' } } }, orderBy: { createdAt: 'asc' } } as const;
+const LOCAL = {
+  where: { connection: { equals: { kind: 'local' } }, state: { not: 'removed' } },
+  orderBy: { createdAt: 'asc' },
+} as const;
 
 /** The host beside the control plane: the only one that the configuration knows. */
 @Injectable()

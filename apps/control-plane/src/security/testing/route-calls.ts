@@ -2,8 +2,10 @@ import { ADMIN_CALLS } from './calls/admin.calls.js';
 import { CARE_CALLS } from './calls/care.calls.js';
 import { CONSOLE_CALLS } from './calls/console.calls.js';
 import { FEDERATION_CALLS } from './calls/federation.calls.js';
+import { HOST_CALLS } from './calls/host.calls.js';
 import { PLATFORM_CALLS } from './calls/platform.calls.js';
 import { SITE_TOKEN_CALLS } from './calls/site-token.calls.js';
+import { SLEEP_CALLS } from './calls/sleep.calls.js';
 import { STAFF_CALLS } from './calls/staff.calls.js';
 import { TENANT_CALLS } from './calls/tenant.calls.js';
 import { TIER_CALLS } from './calls/tier.calls.js';
@@ -20,6 +22,8 @@ export const ROUTE_CALLS: RouteCalls = {
   ...CARE_CALLS,
   ...CONSOLE_CALLS,
   ...FEDERATION_CALLS,
+  ...HOST_CALLS,
+  ...SLEEP_CALLS,
   ...STAFF_CALLS,
   ...TIER_CALLS,
   ...TRUST_CALLS,
