@@ -130,6 +130,15 @@ export class MessageLimitReached extends DomainError {
   }
 }
 
+export class AgentOverloaded extends DomainError {
+  readonly code = 'agent-overloaded';
+  readonly kind = 'limited';
+  override readonly retryAfter = 5;
+  constructor(limit: number) {
+    super(`${limit} messages wait for their answers already. Try again when some have come.`);
+  }
+}
+
 export class IdempotencyKeyReused extends DomainError {
   readonly code = 'idempotency-key-reused';
   readonly kind = 'conflict';

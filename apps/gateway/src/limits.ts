@@ -12,6 +12,13 @@ export const LIMITS = {
   deltaWindow: 25,
   /** What a socket or event stream may leave unread before it is closed; it can resume. */
   unread: 4 * 1024 * 1024,
+  /** The same of all sockets of one agent together, looked at once a socket has left this much unread. */
+  unreadPerAgent: 16 * 1024 * 1024,
+  unreadNoticed: 512 * 1024,
+  /** Messages of one agent that have no answer yet. */
+  openTasks: 2_000,
+  /** After the end of an answer could not be stored (disk full) its agent tries again. */
+  storeRetry: 15_000,
   /** `resume` sends on while less than this is unread, looks again after the pause, and reads that many frames at a time. */
   replayAhead: 1024 * 1024,
   replayPause: 10,

@@ -20,6 +20,7 @@ import { LIMITS } from './limits.js';
 import { Activity } from './load/activity.js';
 import { LoopDelay } from './load/loop-delay.js';
 import { RunningClock } from './load/running-clock.js';
+import { Turns } from './load/turns.js';
 import { Metrics } from './metrics.js';
 import { shutDown } from './shutdown.js';
 import { SocketListener } from './ws/socket.listener.js';
@@ -47,6 +48,7 @@ async function start(): Promise<void> {
   const clock = new SystemClock();
   const uptime = new RunningClock(LIMITS.databaseSweep);
   const delay = new LoopDelay();
+  const turns = new Turns();
   const activity = new Activity(clock, uptime, delay);
   const metrics = new Metrics();
   const store = new ConfigStore(environment.stateDir);
@@ -57,6 +59,7 @@ async function start(): Promise<void> {
       clock,
       uptime,
       activity,
+      turns,
       // Agents act only when they are asked, until there is a scheduler.
       agendaOf: () => NOTHING_DUE,
       ids: new SortableIds(clock),

@@ -14,6 +14,8 @@ export interface AgentSocket {
   end(): void;
   /** What the connection may do has changed: it has to begin again. Nothing that was accepted is lost by it. */
   revise(): void;
+  /** Bytes that were sent and not read. */
+  unread?(): number;
 }
 
 /**
@@ -65,9 +67,26 @@ export class Agent {
     return this.#folder.fault;
   }
 
+  /** Everything that costs something for this agent waits for it; the others have theirs in between. */
+  turn(): Promise<void> {
+    return this.parts.turns.take(this.#config.agentId);
+  }
+
+  /** What its connections have not read yet, in bytes. */
+  get unread(): number {
+    let bytes = 0;
+    for (const socket of this.sockets) bytes += socket.unread?.() ?? 0;
+    return bytes;
+  }
+
   /** Where this visitor's conversations are. Throws DemosFull. */
   roomOf(visitor: Visitor): ChatRoom {
     return visitor.trustMode === 0 ? this.#demoOf(demoKey(visitor)) : this.#folder;
+  }
+
+  /** An agent that was never talked to has a folder too: it can be moved like any other. */
+  prepare(): void {
+    this.#folder.prepare();
   }
 
   resume(): void {

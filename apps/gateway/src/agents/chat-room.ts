@@ -39,7 +39,9 @@ export class ChatRoom {
     this.#disk = folder === null ? undefined : new DiskUsage(folder, parts.uptime);
     this.conversations = new ConversationsRepository(this.#database);
     this.policy = new ToolPolicy(this.#database, parts.clock);
-    this.#feed = new FrameFeed(this.conversations);
+    this.#feed = new FrameFeed(this.conversations, (error) =>
+      parts.logger.error({ agentId: agent().agentId, err: error }, 'frame could not be handed out'),
+    );
     const shared = { ...parts, conversations: this.conversations, feed: this.#feed, agent };
     this.#inbox = new Inbox({ ...shared, limits, checkSpace: () => this.#disk?.check(agent().diskBytes ?? null) });
     this.#runner = new TaskRunner({ ...shared, ended: () => this.#ended() });
@@ -64,6 +66,11 @@ export class ChatRoom {
 
   get fault(): string | null {
     return this.#database.fault;
+  }
+
+  /** Makes its folder. */
+  prepare(): void {
+    this.#database.prepare();
   }
 
   /** Goes on with what a crash or a stop left unfinished. A room without a database has nothing to go on with. */

@@ -8,7 +8,6 @@ import type {
   SuspendAnswer,
 } from '#libs/contracts';
 import { createMemberTokenVerifier, type MemberTokenVerifier } from '#libs/tokens';
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ConfigStore } from '../config/config.store.js';
 import { GatewayBusy, GatewayClaimed } from '../control/control.errors.js';
@@ -253,10 +252,8 @@ export class Gateway {
   }
 
   #attach(config: AgentConfig): Agent {
-    const folder = this.agentFolder(config.agentId);
-    const agent = new Agent(config, folder, this.#parts);
-    // An agent that was never talked to has a folder too: it can be moved like any other.
-    this.#guarded(agent, 'folder could not be made', () => mkdirSync(folder, { recursive: true, mode: 0o700 }));
+    const agent = new Agent(config, this.agentFolder(config.agentId), this.#parts);
+    this.#guarded(agent, 'folder could not be made', () => agent.prepare());
     return agent;
   }
 

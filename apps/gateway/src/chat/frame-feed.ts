@@ -19,7 +19,11 @@ export type Listener = (kept: Kept) => void;
 export class FrameFeed {
   readonly #listeners = new Map<string, Set<Listener>>();
 
-  constructor(private readonly conversations: ConversationsRepository) {}
+  /** `failed`: what becomes of a listener's error. It is the listener's alone, and the frame is stored. */
+  constructor(
+    private readonly conversations: ConversationsRepository,
+    private readonly failed: (error: unknown) => void,
+  ) {}
 
   /** Call inside a transaction, and `publish` what it returns after the commit. */
   append(session: string, task: string, frame: KeptFrame): Kept {
@@ -31,7 +35,13 @@ export class FrameFeed {
   }
 
   publish(kept: Kept): void {
-    for (const listener of this.#listeners.get(kept.session) ?? []) listener(kept);
+    for (const listener of this.#listeners.get(kept.session) ?? []) {
+      try {
+        listener(kept);
+      } catch (error) {
+        this.failed(error);
+      }
+    }
   }
 
   /** From now on; the returned function ends it. */

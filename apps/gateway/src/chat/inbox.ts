@@ -3,7 +3,13 @@ import type { Clock, Ids } from '#libs/kernel';
 import { decide, placeClaim } from '#libs/trust';
 import { createHash } from 'node:crypto';
 import { scopeOf, type Visitor } from '../agents/visitor.js';
-import { IdempotencyKeyReused, MessageLimitReached, SessionLimitReached, SessionNotFound } from '../errors.js';
+import {
+  AgentOverloaded,
+  IdempotencyKeyReused,
+  MessageLimitReached,
+  SessionLimitReached,
+  SessionNotFound,
+} from '../errors.js';
 import { MESSAGE_WINDOW_SECONDS, type RateState } from '../http/rate-limit.headers.js';
 import { LIMITS } from '../limits.js';
 import type { ConversationsRepository, TaskRecord } from '../store/conversations.repository.js';
@@ -64,6 +70,7 @@ export class Inbox {
     const { conversations, feed, ids, clock } = this.parts;
     const now = clock.now();
     const at = now.toISOString();
+    if (conversations.countOpenTasks() >= LIMITS.openTasks) throw new AgentOverloaded(LIMITS.openTasks);
     const rate = this.#rate(now);
     if (rate && rate.remaining === 0) throw new MessageLimitReached(rate);
     const { session, mode } = this.#sessionFor(incoming, at);

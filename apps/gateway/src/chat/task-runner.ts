@@ -42,16 +42,19 @@ export interface RunnerParts {
 export class TaskRunner {
   readonly #running = new Map<string, Running>();
   #stopping = false;
+  /** Set while nothing is begun because storage failed. */
+  #stalled: NodeJS.Timeout | undefined;
 
   constructor(private readonly parts: RunnerParts) {}
 
+  /** Running tasks; what waits for storage counts as one. */
   get active(): number {
-    return this.#running.size;
+    return this.#running.size + (this.#stalled ? 1 : 0);
   }
 
   /** Begins the session's next task unless one is running. Never throws: a broken database must not end the process. */
   kick(session: string): void {
-    if (this.#stopping || this.#running.has(session)) return;
+    if (this.#stopping || this.#stalled || this.#running.has(session)) return;
     try {
       const task = this.parts.conversations.nextTask(session);
       if (task) this.#start(task);
@@ -90,6 +93,8 @@ export class TaskRunner {
   /** Begins nothing any more; what runs has `graceMs` to end, then it is put back. Resolves once nothing runs. */
   async stop(graceMs: number): Promise<void> {
     this.#stopping = true;
+    clearTimeout(this.#stalled);
+    this.#stalled = undefined;
     const running = [...this.#running.values()];
     const timer = setTimeout(() => {
       for (const { controller } of running) controller.abort(new PutBack());
@@ -190,11 +195,24 @@ export class TaskRunner {
       deltas.flush();
       this.#end(task, this.#failure(error, text));
     } catch (cause) {
-      // The database itself fails (disk full): the task stays open in it and is begun again at the next start.
+      // The database itself fails (disk full): the task stays open in it and is begun again.
       deltas.drop();
-      this.#stopping = true;
-      this.parts.logger.error({ ...fields, err: cause }, 'task end could not be stored; agent stopped until restart');
+      this.parts.logger.error({ ...fields, err: cause }, 'task end could not be stored; agent waits');
+      this.#stall();
     }
+  }
+
+  #stall(): void {
+    if (this.#stopping || this.#stalled) return;
+    this.#stalled = setTimeout(() => {
+      this.#stalled = undefined;
+      try {
+        this.resumeAll();
+      } catch (error) {
+        this.parts.logger.error({ agentId: this.parts.agent().agentId, err: error }, 'agent still waits');
+        this.#stall();
+      }
+    }, LIMITS.storeRetry).unref();
   }
 
   /** The end of a task, its answer and its last frame: one transaction, so a message is answered once. */

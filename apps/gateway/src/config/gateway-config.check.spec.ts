@@ -41,6 +41,13 @@ describe('a gateway configuration', () => {
     expect(fields({ ...config, added: { later: true } })).toEqual([]);
   });
 
+  it('may say how much disk an agent may take, or that there is no limit, and whether it is a rehearsal', () => {
+    const withDisk = (diskBytes: unknown) => fields({ ...config, agents: [{ ...agent, diskBytes }] });
+    expect([withDisk(null), withDisk(5_368_709_120), fields({ ...config, rehearsal: true })]).toEqual([[], [], []]);
+    expect([withDisk(-1), withDisk('5 GB')]).toEqual([['agents[0].diskBytes'], ['agents[0].diskBytes']]);
+    expect(fields({ ...config, rehearsal: 'yes' })).toEqual(['rehearsal']);
+  });
+
   it.each([
     [null, ['(body)']],
     [{ ...config, agents: 'x', jwks: {} }, ['jwks.keys', 'agents']],

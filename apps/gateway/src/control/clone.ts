@@ -17,8 +17,12 @@ export function becomeClone(folder: string): void {
   }
 }
 
+function nobodyListens(error: unknown): never {
+  throw error;
+}
+
 function endOpenTasks(conversations: ConversationsRepository): void {
-  const feed = new FrameFeed(conversations);
+  const feed = new FrameFeed(conversations, nobodyListens);
   const at = new Date().toISOString();
   const { code, message } = new TaskInterrupted();
   const error = { code, message, retryAfter: null };

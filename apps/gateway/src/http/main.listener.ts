@@ -91,7 +91,9 @@ async function authenticate({ access, gateway }: MainListenerParts, request: Fas
   gateway.checkOpen();
   const token = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '')?.[1];
   if (!token) throw access.refuse(new CredentialMissing(), request.raw);
-  return access.authenticate(token, (request.params as { agentId?: string }).agentId, request.raw);
+  const found = await access.authenticate(token, (request.params as { agentId?: string }).agentId, request.raw);
+  await found.agent.turn();
+  return found;
 }
 
 async function chat(parts: MainListenerParts, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {

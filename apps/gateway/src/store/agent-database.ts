@@ -3,7 +3,7 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import { migrate } from './migrations.js';
-import { isStateFault, StateDamaged, storageError } from './store.errors.js';
+import { isStateFault, StateDamaged, StateUnreadable, storageError } from './store.errors.js';
 
 const FILE = 'agent.db';
 
@@ -73,13 +73,26 @@ export class AgentDatabase {
     });
   }
 
-  /** Opens it, brings it to the newest schema and reads every page once. Throws what is wrong with it. */
-  verify(): void {
-    const [row] = this.all<{ integrity_check: string }>('PRAGMA integrity_check(1)');
-    if (row?.integrity_check === 'ok') return;
+  /** Makes the folder it belongs into; the database itself comes with its first use. */
+  prepare(): void {
     this.#attempt(() => {
-      throw new StateDamaged('its contents are inconsistent');
+      if (this.folder !== null) makeFolder(this.folder);
     });
+  }
+
+  /**
+   * Opens it, brings it to the newest schema and reads every page once. Whatever goes wrong is a fault here, a defect of
+   * this version's own migrations too: it is what an upgrade is rehearsed for. Throws it.
+   */
+  verify(): void {
+    try {
+      const [row] = this.all<{ integrity_check: string }>('PRAGMA integrity_check(1)');
+      if (row?.integrity_check !== 'ok') throw new StateDamaged('its contents are inconsistent');
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : 'for no reason that was given';
+      this.#fault = isStateFault(error) ? toProblem(error).detail : `This version cannot open or migrate it: ${reason}`;
+      throw error;
+    }
   }
 
   closeIfIdle(idleMs: number): void {
@@ -107,7 +120,7 @@ export class AgentDatabase {
   #open(): DatabaseSync {
     this.#usedAt = this.clock.now().getTime();
     if (this.#db) return this.#db;
-    if (this.folder !== null) mkdirSync(this.folder, { recursive: true, mode: 0o700 });
+    this.prepare();
     const path = this.folder === null ? ':memory:' : join(this.folder, FILE);
     const db = new DatabaseSync(path, { timeout: 5000 });
     try {
@@ -130,5 +143,15 @@ export class AgentDatabase {
     let statement = this.#statements.get(sql);
     if (!statement) this.#statements.set(sql, (statement = db.prepare(sql)));
     return statement;
+  }
+}
+
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    const known = storageError(cause);
+    // Also where something else is in its place.
+    throw known === cause ? new StateUnreadable({ cause }) : known;
   }
 }

@@ -97,6 +97,11 @@ export class ConversationsRepository {
     return this.db.all<{ session: string }>(sql).map((row) => row.session);
   }
 
+  countOpenTasks(): number {
+    const sql = `SELECT count(*) AS count FROM tasks WHERE status IN ('pending', 'processing')`;
+    return this.db.get<{ count: number }>(sql)!.count;
+  }
+
   createTask(task: NewTask): void {
     this.db.run(
       `INSERT INTO tasks (task, session, idempotency_key, fingerprint, member, trust_mode, place, status, accepted_seq, created_at)

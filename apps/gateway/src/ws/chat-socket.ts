@@ -81,6 +81,10 @@ export class ChatSocket implements AgentSocket {
     });
   }
 
+  unread(): number {
+    return this.socket.bufferedAmount;
+  }
+
   #receive(data: Buffer, binary: boolean): void {
     this.#alive = true;
     const limit = this.#access ? CHAT_LIMITS.frame : CHAT_LIMITS.frameBeforeAuth;
@@ -101,7 +105,7 @@ export class ChatSocket implements AgentSocket {
       const frame = checkFrame(data);
       if (frame.type === 'connect') await this.#connect(frame, data);
       else if (!this.#access) this.#refuse(new CredentialMissing());
-      else this.#take(frame, this.#access);
+      else await this.#take(frame, this.#access);
     } catch (error) {
       this.#answerError(error, frameIdOf(data));
     }
@@ -123,6 +127,7 @@ export class ChatSocket implements AgentSocket {
     if (token !== undefined) await this.#authenticate(token);
     else if (!this.#access) throw this.parts.access.refuse(new CredentialMissing(), this.request);
     // The client may have gone while its token was verified.
+    await this.#access!.agent.turn();
     if (this.#isOpen()) await this.#open(this.#access!, frame.resume);
   }
 
@@ -154,11 +159,12 @@ export class ChatSocket implements AgentSocket {
    * Sends what was missed, no faster than the client reads. Frames that come meanwhile are kept and so found by a later
    * look; after the look that finds none the caller subscribes in the same tick, so none is lost and none comes twice.
    */
-  async #replay({ room, visitor }: Access, { session, after }: Resume): Promise<void> {
+  async #replay({ agent, room, visitor }: Access, { session, after }: Resume): Promise<void> {
     this.#subscriptions.get(session)?.();
     this.#subscriptions.delete(session);
     let at = after;
     for (;;) {
+      await agent.turn();
       const frames = room.framesAfter(visitor, session, at);
       if (frames.length === 0 || !this.#isOpen()) return;
       for (const { seq, frame } of frames) {
@@ -173,8 +179,11 @@ export class ChatSocket implements AgentSocket {
     return this.socket.readyState === this.socket.OPEN;
   }
 
-  #take(frame: Exclude<CheckedFrame, Connect>, access: Access): void {
+  async #take(frame: Exclude<CheckedFrame, Connect>, access: Access): Promise<void> {
     if (frame.type === 'heartbeat') return this.#send({ type: 'heartbeat', at: this.parts.now().toISOString() });
+    await access.agent.turn();
+    // The client, or its access, may have gone meanwhile.
+    if (!this.#isOpen()) return;
     if (this.parts.now().getTime() > access.expiresAt) throw new TokenExpired();
     this.parts.gateway.checkOpen();
     if (frame.type === 'abort') return access.room.abort(access.visitor, frame.task);
@@ -224,12 +233,18 @@ export class ChatSocket implements AgentSocket {
   /** A client that does not read is closed rather than kept in memory; everything it missed can be resumed. */
   #sendText(text: string): void {
     if (!this.#isOpen()) return;
-    if (this.socket.bufferedAmount > LIMITS.unread) {
+    if (this.#leavesTooMuch()) {
       this.parts.metrics.add('slow_consumers_total');
       return this.socket.terminate();
     }
     this.socket.send(text);
     this.parts.metrics.add('frames_sent_total');
+  }
+
+  #leavesTooMuch(): boolean {
+    const { bufferedAmount } = this.socket;
+    if (bufferedAmount <= LIMITS.unreadNoticed) return false;
+    return bufferedAmount > LIMITS.unread || (this.#access?.agent.unread ?? 0) > LIMITS.unreadPerAgent;
   }
 
   /** Says why and closes: for everything that ends a socket which never got, or no longer has, access. */

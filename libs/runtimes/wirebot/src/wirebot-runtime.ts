@@ -87,7 +87,9 @@ export class WirebotRuntime extends GatewayRuntime {
   async #export(from: GatewayEndpoint, path: string, signal: AbortSignal): Promise<Readable | undefined> {
     try {
       const body = await this.#call(from, { method: 'GET', path, timeout: TRANSFER_TIMEOUT, signal });
-      return Readable.from(unbroken(body, signal), { objectMode: false });
+      const archive = Readable.from(unbroken(body, signal), { objectMode: false });
+      // Also when nobody ever reads it: the gateway holds the folder as long as it sends.
+      return archive.once('close', () => body.destroy());
     } catch (error) {
       if (error instanceof RuntimeError && error.code === 'agent-not-found') return undefined;
       throw error;

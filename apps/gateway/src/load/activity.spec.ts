@@ -1,0 +1,59 @@
+import { ManualClock } from '#libs/kernel';
+import { EventEmitter } from 'node:events';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Activity } from './activity.js';
+import { memoryLimit } from './gateway-load.js';
+import { LoopDelay } from './loop-delay.js';
+
+class Response extends EventEmitter {
+  writableEnded = false;
+}
+
+let clock: ManualClock;
+let uptime: ManualClock;
+let delay: LoopDelay;
+let activity: Activity;
+beforeEach(() => {
+  [clock, uptime, delay] = [new ManualClock(), new ManualClock(new Date(0)), new LoopDelay()];
+  activity = new Activity(clock, uptime, delay);
+});
+afterEach(() => delay.stop());
+
+describe('activity', () => {
+  it('lasts until an answer has been taken', () => {
+    const response = new Response();
+    activity.request(response);
+    expect(activity.reasons()).toEqual(['request']);
+    response.writableEnded = true;
+    expect(activity.reasons()).toEqual(['delivery']);
+    response.emit('close');
+    expect(activity.reasons()).toEqual([]);
+  });
+
+  it('is a socket as long as one is open', () => {
+    activity.socketOpened();
+    activity.socketOpened();
+    activity.socketClosed();
+    expect(activity.reasons()).toEqual(['socket']);
+    activity.socketClosed();
+    expect(activity.reasons()).toEqual([]);
+  });
+
+  it('is dated by time that ran, whatever the clock does', () => {
+    activity.used();
+    uptime.advance(60_000);
+    clock.advance(60_000 + 86_400_000);
+    expect(clock.now().getTime() - activity.usedAt().getTime()).toBe(60_000);
+  });
+});
+
+describe('the memory limit', () => {
+  it.each([
+    [536_870_912, 25e9, 4e9, 536_870_912],
+    [0, 25e9, 4e9, 4e9],
+    [2 ** 64, 25e9, 4e9, 4e9],
+    [25e9, 25e9, 4e9, 4e9],
+  ])('of a cgroup of %d on a machine of %d with a heap of %d is %d', (cgroup, machine, heap, limit) => {
+    expect(memoryLimit(cgroup, machine, heap)).toBe(limit);
+  });
+});
