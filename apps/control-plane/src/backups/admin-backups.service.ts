@@ -64,7 +64,10 @@ export class AdminBackupsService {
   /** Asks for a backup of every agent on a gateway. Those that are under way already are those. */
   async backUpGateway(gatewayId: string, actor: string): Promise<AdminBackupView[]> {
     return this.database.system(async (tx) => {
-      const gateway = await tx.gateway.findUnique({ where: { id: gatewayId }, include: { agents: true } });
+      const gateway = await tx.gateway.findUnique({
+        where: { id: gatewayId },
+        include: { agents: { orderBy: { id: 'asc' } } },
+      });
       if (!gateway || gateway.phase === 'deleted' || !gateway.tenantId) throw new GatewayNotFound();
       const rows: AdminBackupView[] = [];
       for (const agent of gateway.agents) {

@@ -9,13 +9,15 @@ import { BackupSchedule } from './backup-schedule.js';
 import { BackupStores } from './backup-stores.js';
 import { BackupsRepository } from './backups.repository.js';
 
+const ASK_EVERY_MS = 60_000;
 const TIDY_EVERY_MS = 3_600_000;
 
 /** What one process does for all backups: asks for those that are due, and takes away those whose time is over. */
 @Injectable()
 export class BackupDuty implements Duty, OnModuleInit {
   readonly name = 'backups';
-  readonly everyMs = 15_000;
+  readonly everyMs = 5_000;
+  #askAt = 0;
   #tidyAt = 0;
 
   constructor(
@@ -34,16 +36,20 @@ export class BackupDuty implements Duty, OnModuleInit {
   }
 
   async run(lead: Leadership, signal: AbortSignal): Promise<void> {
-    await this.#ask(lead);
-    await this.retention.expire(lead);
-    await this.retention.deleteGivenUp(signal);
     const now = this.clock.now().getTime();
+    if (now >= this.#askAt) {
+      this.#askAt = now + ASK_EVERY_MS;
+      await this.ask(lead);
+      await this.retention.expire(lead);
+    }
+    await this.retention.deleteGivenUp(signal);
     if (now < this.#tidyAt) return;
     this.#tidyAt = now + TIDY_EVERY_MS;
     await this.retention.tidyStores(signal);
   }
 
-  async #ask(lead: Leadership): Promise<void> {
+  /** Rows for the agents that are due; workers make them. */
+  async ask(lead: Leadership): Promise<void> {
     const due = await this.schedule.due();
     if (due.length === 0) return;
     await this.database.system(async (tx) => {

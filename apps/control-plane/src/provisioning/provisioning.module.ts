@@ -26,6 +26,7 @@ import { FleetWatch } from '../fleet/fleet-watch.js';
 import { HostDrivers } from '../fleet/host-drivers.js';
 import { AgentRestore } from './agent-restore.js';
 import { GatewayHost } from './gateway-host.js';
+import { GatewayPorts } from './gateway-ports.js';
 import { GatewayQuarantine } from './gateway-quarantine.js';
 import { GatewayEnd } from './gateway-end.js';
 import { GatewayRows } from './gateway-rows.js';
@@ -97,6 +98,7 @@ const RUNTIME_READS: ReadonlySet<string> = new Set(['status', 'snapshotAgent', '
     ...HOST_PROVIDERS,
     GatewayQuarantine,
     RestoredRows,
+    GatewayPorts,
     GatewayRows,
     GatewayRun,
     GatewayEnd,

@@ -51,13 +51,14 @@ async function fullTenant(slug: string): Promise<{ tenantId: string; agentId: st
   return { tenantId, agentId, gatewayId };
 }
 
-/** What the reconcilers would do: whatever is unwanted is gone. */
+/** What the reconcilers and the duty of backups would do: whatever is unwanted is gone. */
 const reconcile = async (): Promise<void> => {
   await test.database.query(
     `UPDATE agents SET phase = 'deleted', gateway_id = NULL, attached_to = NULL, phase_since = $1 WHERE desired_state = 'erased'`,
     [test.clock.now()],
   );
   await test.database.query(`UPDATE gateways SET phase = 'deleted' WHERE desired_state = 'deleted'`);
+  await test.database.query(`DELETE FROM backups WHERE status = 'deleting'`);
 };
 
 const rowsLeft = async (tenantId: string): Promise<Record<string, number>> => {
@@ -109,6 +110,11 @@ describe('erasing a closed tenant', () => {
     expect(await advanceFully(tenantId)).toBe('waiting');
     expect(await desired('gateways', gatewayId)).toBe('deleted');
     await reconcile();
+    expect(await advanceFully(tenantId)).toBe('waiting'); // until the objects of its backups are deleted
+    const statuses = await test.database.query('SELECT status FROM backups WHERE tenant_id = $1', [tenantId]);
+    expect(statuses).toEqual([{ status: 'deleting' }]);
+    expect(await countOf(test.database, 'backup_keys', tenantId)).toBe(1);
+    await reconcile();
     expect(await advanceFully(tenantId)).toBe('waiting'); // until every proxy has heard of the withdrawn routes
     expect(await countOf(test.database, 'members', tenantId)).toBeGreaterThan(0);
     test.clock.advance(10_000);
@@ -140,6 +146,7 @@ describe('erasing a closed tenant', () => {
       await advanceFully(gone.tenantId);
       await test.database.query(`UPDATE agents SET phase = 'deleted' WHERE tenant_id = $1`, [gone.tenantId]);
       await test.database.query(`UPDATE gateways SET phase = 'deleted' WHERE tenant_id = $1`, [gone.tenantId]);
+      await test.database.query(`DELETE FROM backups WHERE tenant_id = $1 AND status = 'deleting'`, [gone.tenantId]);
       test.clock.advance(20_000);
     }
     expect(await statusOf(gone.tenantId)).toBe('erased');

@@ -24,8 +24,9 @@ export type ErasureStep = 'again' | 'waiting' | 'done';
  * 1. `closed` becomes `erasing`: from here nothing brings it back
  * 2. every agent is wanted `erased`; the reconciler deletes the folders
  * 3. every gateway is wanted `deleted`; the reconciler removes them
- * 4. rows go in batches, whoever refers to others first
- * 5. the last rows, the data keys and the tombstone in one transaction
+ * 4. every backup is given up; their objects go, then their rows
+ * 5. rows go in batches, whoever refers to others first
+ * 6. the last rows, the data keys and the tombstone in one transaction
  */
 @Injectable()
 export class TenantErasure {
@@ -90,6 +91,7 @@ export class TenantErasure {
   async #next(tx: Tx, id: string): Promise<ErasureStep> {
     if (await this.#waitsForAgents(tx, id)) return 'waiting';
     if (await this.#waitsForGateways(tx, id)) return 'waiting';
+    if (await this.#waitsForBackups(tx, id)) return 'waiting';
     if (await this.#waitsForProxies(tx, id)) return 'waiting';
     if (await this.rows.deleteSome(tx, id)) return 'again';
     return this.#finish(tx, id);
@@ -109,6 +111,12 @@ export class TenantErasure {
       data: { desiredState: 'deleted', dueAt: this.clock.now() },
     });
     return (await tx.gateway.count({ where: { tenantId, phase: { not: 'deleted' } } })) > 0;
+  }
+
+  /** Their objects go first, with the duty of backups; the keys that opened them go with the rows below. */
+  async #waitsForBackups(tx: Tx, tenantId: string): Promise<boolean> {
+    await tx.backup.updateMany({ where: { tenantId, status: { not: 'deleting' } }, data: { status: 'deleting' } });
+    return (await tx.backup.count({ where: { tenantId } })) > 0;
   }
 
   async #waitsForProxies(tx: Tx, tenantId: string): Promise<boolean> {
