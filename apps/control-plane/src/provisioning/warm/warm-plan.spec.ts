@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { distinctKinds, planPool, type PoolGateway, type WarmWish } from './warm-plan.js';
 import type { WarmKind } from './warm-pool.settings.js';
@@ -6,11 +6,21 @@ import type { WarmKind } from './warm-pool.settings.js';
 const kind = (memoryMb: number, cpus = 1): WarmKind => ({ memoryMb, cpus, pids: 256 });
 const day = (number: number): Date => new Date(Date.UTC(2026, 10, number));
 const gateway = (id: string, over: Partial<PoolGateway> = {}): PoolGateway => ({
-  ...{ id, hostId: 'a', image: 'new', memoryMb: 512, phase: 'warm', createdAt: day(20) },
+  id,
+  hostId: 'a',
+  image: 'new',
+  memoryMb: 512,
+  phase: 'warm',
+  createdAt: day(20),
   ...over,
 });
 const wish = (over: Partial<WarmWish> = {}): WarmWish => ({
-  ...{ size: 1, maxPerHost: 4, image: 'new', kinds: [kind(512)], hostIds: ['a'], notBefore: day(10) },
+  size: 1,
+  maxPerHost: 4,
+  image: 'new',
+  kinds: [kind(512)],
+  hostIds: ['a'],
+  notBefore: day(10),
   ...over,
 });
 const removed = (pool: PoolGateway[], over?: Partial<WarmWish>) =>

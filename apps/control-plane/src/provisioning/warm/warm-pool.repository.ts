@@ -6,7 +6,8 @@ import { HostsService } from '../../fleet/hosts.service.js';
 import { readHostCandidates } from '../../fleet/placement/host-candidates.js';
 import type { HostCandidate } from '../../fleet/placement/host-choice.js';
 import { type Condition, conditionsOf } from '../conditions.js';
-import { PlacementService } from '../placement.service.js';
+import { freePort } from '../port-registry.js';
+import { GatewayImages } from '../upgrades/gateway-images.js';
 import type { PoolGateway } from './warm-plan.js';
 import { MOST_KINDS, type WarmKind, warmPoolOf, type WarmPoolSettings } from './warm-pool.settings.js';
 import { afterLostClaim, type WarmPoolState } from './warm-pool.state.js';
@@ -18,6 +19,8 @@ export interface PoolRow extends PoolGateway {
 }
 
 export interface WarmPool {
+  /** What new gateways get. */
+  readonly image: string;
   readonly settings: WarmPoolSettings;
   /** How often they were changed; 0: they are the defaults. */
   readonly version: number;
@@ -32,7 +35,7 @@ export class WarmPoolRepository {
     private readonly database: Database,
     private readonly config: ControlPlaneConfig,
     private readonly hosts: HostsService,
-    private readonly placement: PlacementService,
+    private readonly images: GatewayImages,
     private readonly ids: Ids,
     private readonly clock: Clock,
   ) {}
@@ -49,6 +52,7 @@ export class WarmPoolRepository {
     });
     const { warmPoolVersion: version = 0 } = row.settings as { warmPoolVersion?: number };
     return {
+      image: await this.images.forNew(tx),
       settings: warmPoolOf(row.settings, this.config.provisioning.warmGateways),
       version,
       state: row.warmPool as WarmPoolState,
@@ -138,7 +142,7 @@ export class WarmPoolRepository {
       runtime: 'wirebot',
       image,
       pool: 'warm',
-      port: await this.placement.anotherPort(tx, hostId, 0),
+      port: await freePort(tx, await tx.host.findUniqueOrThrow({ where: { id: hostId } })),
       resources,
       dueAt: this.clock.now(),
     };

@@ -50,11 +50,11 @@ export class WarmPoolKeeper implements Duty, OnModuleInit {
     await this.#fill(lead, { ...pool, state }, plan, signal);
   }
 
-  async #plan({ settings, gateways }: WarmPool, size: number): Promise<WarmPlan> {
+  async #plan({ image, settings, gateways }: WarmPool, size: number): Promise<WarmPlan> {
     const wish = {
       size,
       maxPerHost: settings.maxPerHost,
-      image: this.config.gatewayImage,
+      image,
       kinds: distinctKinds(settings.kinds ?? (await this.pool.kinds())),
       hostIds: await this.pool.hostIds(),
       notBefore: new Date(this.clock.now().getTime() - settings.ttlHours * 3_600_000),
@@ -64,7 +64,7 @@ export class WarmPoolKeeper implements Duty, OnModuleInit {
 
   /** Takes note of how the last ones went; those that did not get ready are removed. */
   async #judge(lead: Leadership, pool: WarmPool): Promise<WarmPoolState> {
-    const subject = `${this.config.gatewayImage}#${pool.version}`;
+    const subject = `${pool.image}#${pool.version}`;
     const before = pool.state.subject === subject ? pool.state : { ...pool.state, ...ANEW, subject };
     const broken = pool.gateways.filter((gateway) => isWanted(gateway) && this.#isBroken(gateway));
     const ids = broken.map(({ id }) => id);
@@ -117,7 +117,7 @@ export class WarmPoolKeeper implements Duty, OnModuleInit {
 
   async #make(lead: Leadership, pool: WarmPool, { hostId, kind }: WarmPlan['missing'][number]): Promise<void> {
     try {
-      const id = await this.pool.asLeader(lead, (tx) => this.pool.create(tx, hostId, kind, this.config.gatewayImage));
+      const id = await this.pool.asLeader(lead, (tx) => this.pool.create(tx, hostId, kind, pool.image));
       await this.#note(lead, pool, null);
       await this.waker.wake('gateway', id);
     } catch (error) {

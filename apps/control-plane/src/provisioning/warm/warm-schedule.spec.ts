@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { defaultWarmPool, type WarmPoolSettings, type WarmWindow, WEEKDAYS } from './warm-pool.settings.js';
 import { sizeAt } from './warm-schedule.js';
