@@ -16,7 +16,7 @@ describe('kill -9 of the control plane after every step of every change', () => 
   const passed = new Set<string>();
 
   beforeAll(async () => {
-    world = await World.start('process');
+    world = await World.start('process', { env: { WIREBOT_GATEWAY_RECHECK_SECONDS: '1' } });
   });
 
   afterAll(async () => {

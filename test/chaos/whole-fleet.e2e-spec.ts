@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -80,6 +81,7 @@ describe.runIf(process.getuid?.() === 0)('a disk that is full', () => {
   beforeAll(async () => {
     world = await World.start('process', { env: { WIREBOT_OPERATION_DEADLINE_SECONDS: '20' } });
     folder = join(world.stack.dataDir, 'gateways');
+    await mkdir(folder, { recursive: true, mode: 0o700 });
     await run('mount', ['-t', 'tmpfs', '-o', 'size=24m,mode=700', 'tmpfs', folder]);
   });
 

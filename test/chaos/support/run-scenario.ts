@@ -1,5 +1,5 @@
 import type { Cell } from './matrix.js';
-import type { Scenario } from './scenarios.js';
+import type { Memory, Scenario } from './scenarios.js';
 import { untilWell } from './faults.js';
 import type { World } from './world.js';
 
@@ -16,6 +16,7 @@ export async function pointsOf(world: World, scenario: Scenario): Promise<string
   await demandWell(world, `before ${scenario.name}`);
   await world.drill.clear();
   await world.succeeded(await scenario.act(world, member, memory));
+  await through(world, scenario, member, memory);
   await demandWell(world, scenario.name);
   const points = await world.drill.reached();
   await scenario.holds(world, member, memory);
@@ -31,7 +32,7 @@ export async function runToDeath(world: World, scenario: Scenario, point: string
   const began = Date.now();
   await world.drill.plan(point);
   const operation = await scenario.act(world, member, memory);
-  if (!(await died(world, operation))) {
+  if (!(await died(world, scenario, member, memory, operation))) {
     await world.drill.clear();
     await leave(world, member);
     return undefined;
@@ -43,21 +44,33 @@ export async function runToDeath(world: World, scenario: Scenario, point: string
 }
 
 /** False once the change is through and the step was not among those it passed. */
-async function died(world: World, operation: string | undefined): Promise<boolean> {
+async function died(
+  world: World,
+  scenario: Scenario,
+  member: string,
+  memory: Memory,
+  operation?: string,
+): Promise<boolean> {
   if (operation) await world.api.finished(operation, CONVERGES_WITHIN).catch(() => undefined);
+  await through(world, scenario, member, memory).catch(() => undefined);
   const faults = await untilWell(world.stack, CONVERGES_WITHIN);
   return faults.length > 0 || (await world.drill.isOver());
+}
+
+async function through(world: World, scenario: Scenario, member: string, memory: Memory): Promise<void> {
+  await world.until(async () => (await scenario.isDone?.(world, member, memory)) ?? true);
 }
 
 async function whatIsWrong(
   world: World,
   scenario: Scenario,
   member: string,
-  memory: Parameters<Scenario['holds']>[2],
+  memory: Memory,
   operation: string | undefined,
 ): Promise<string[]> {
   try {
     await world.succeeded(operation);
+    await through(world, scenario, member, memory);
     const faults = await untilWell(world.stack, CONVERGES_WITHIN);
     if (faults.length > 0) return faults;
     await scenario.holds(world, member, memory);

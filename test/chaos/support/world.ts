@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { cp, rename, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import type { MemberView, SessionView } from '#libs/contracts';
 import { delay } from '#libs/kernel';
 import { Api } from '../../support/api.js';
@@ -6,6 +9,8 @@ import { chat, session } from '../../support/chat.js';
 import { type Model, startModel } from '../../support/model.js';
 import { type DriverName, type StackOptions, TestStack } from '../../support/stack.js';
 import { Drill } from './drill.js';
+
+const BUNDLE = resolve(import.meta.dirname, '../../../dist/gateway');
 
 /** A stack under drill, and what scenarios do with it. */
 export class World {
@@ -84,6 +89,39 @@ export class World {
         view.messages.filter((message) => message.role === role && message.text.includes(`${text}`)).length;
       assert.deepEqual([text, count('user'), count('assistant')], [text, 1, 1]);
     }
+  }
+
+  async until(holds: () => Promise<boolean>, limitMs = 60_000): Promise<void> {
+    const end = Date.now() + limitMs;
+    while (!(await holds())) {
+      if (Date.now() > end) throw new Error(`not within ${limitMs / 1000} s`);
+      await delay(50);
+    }
+  }
+
+  /** A backup of the member's agent that is there and whole. */
+  async backUp(name: string): Promise<string> {
+    const path = `/v1/members/${name}/backups`;
+    const { body } = await this.api.call<{ id: string }>('POST', path, {}, { 'idempotency-key': `${name}-backup` });
+    await this.until(async () => {
+      const { status } = (await this.api.call<{ status: string }>('GET', `${path}/${body.id}`)).body;
+      assert.notEqual(status, 'failed');
+      return status === 'succeeded';
+    });
+    return body.id;
+  }
+
+  /** Another gateway to upgrade to: the same software elsewhere, or one that passes its rehearsal and then ends at its start. */
+  async bundle(kind: 'good' | 'bad'): Promise<string> {
+    const folder = join(this.drill.folder, kind);
+    const file = join(folder, 'gateway.mjs');
+    if (existsSync(file)) return file;
+    await cp(BUNDLE, folder, { recursive: true });
+    if (kind === 'good') return file;
+    await rename(file, join(folder, 'real.mjs'));
+    const rehearsed = "if (!process.env.WIREBOT_GATEWAY_ID.endsWith('-r')) process.exit(1);";
+    await writeFile(file, `${rehearsed}\nawait import('./real.mjs');\n`);
+    return file;
   }
 
   async dispose(): Promise<void> {
