@@ -1,9 +1,11 @@
 import { ADMIN_CALLS } from './calls/admin.calls.js';
 import { CARE_CALLS } from './calls/care.calls.js';
+import { BACKUP_CALLS } from './calls/backup.calls.js';
 import { CONSOLE_CALLS } from './calls/console.calls.js';
 import { FEDERATION_CALLS } from './calls/federation.calls.js';
 import { HOST_CALLS } from './calls/host.calls.js';
 import { PLATFORM_CALLS } from './calls/platform.calls.js';
+import { ROLLOUT_CALLS } from './calls/rollout.calls.js';
 import { SITE_TOKEN_CALLS } from './calls/site-token.calls.js';
 import { SLEEP_CALLS } from './calls/sleep.calls.js';
 import { STAFF_CALLS } from './calls/staff.calls.js';
@@ -20,9 +22,11 @@ export const ROUTE_CALLS: RouteCalls = {
   ...PLATFORM_CALLS,
   ...ADMIN_CALLS,
   ...CARE_CALLS,
+  ...BACKUP_CALLS,
   ...CONSOLE_CALLS,
   ...FEDERATION_CALLS,
   ...HOST_CALLS,
+  ...ROLLOUT_CALLS,
   ...SLEEP_CALLS,
   ...STAFF_CALLS,
   ...TIER_CALLS,
