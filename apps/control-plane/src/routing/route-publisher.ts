@@ -57,14 +57,17 @@ export class RoutePublisher {
     return this.#write(tx, agent, route as unknown as Prisma.InputJsonObject, fence);
   }
 
-  /** Every live route to the gateway says from now on that it sleeps (or, the other way round, that it is awake). */
+  /** Every live route to the gateway says from now on that it sleeps; or, the other way round, that it is awake, and where. */
   async setAsleep(tx: Tx, gatewayId: string, asleep: boolean): Promise<void> {
     const [from, to] = asleep ? ['live', 'asleep'] : ['asleep', 'live'];
     await tx.$executeRaw`SELECT pg_advisory_xact_lock(${PUBLISH_LOCK})`;
     await tx.$executeRaw`
-      UPDATE routes SET route = jsonb_set(route, '{state}', to_jsonb(${to}::text)), version = nextval('route_version'),
-        txid = pg_current_xact_id()::text::bigint
-      WHERE route->>'gatewayId' = ${gatewayId} AND route->>'state' = ${from}`;
+      UPDATE routes r SET
+        route = r.route || jsonb_build_object('state', ${to}::text, 'target', CASE WHEN g.address IS NULL THEN r.route->'target'
+          ELSE jsonb_build_object('host', g.address->'host', 'port', g.address->'port') END),
+        version = nextval('route_version'), txid = pg_current_xact_id()::text::bigint
+      FROM gateways g
+      WHERE g.id = ${gatewayId} AND r.route->>'gatewayId' = ${gatewayId} AND r.route->>'state' = ${from}`;
   }
 
   /** Nobody reaches the gateway until `unhold`, and nobody wakes it. */
