@@ -185,6 +185,8 @@ export class TestStack {
       LANG: 'C.UTF-8',
       DATABASE_URL: this.#databaseUrl(),
       WIREBOT_REQUESTS_PER_MINUTE: '100000',
+      // Tests count gateways: those that nobody asked for are the subject of their own tests.
+      WIREBOT_WARM_GATEWAYS: '0',
       ...(onDocker && docker ? { DOCKER_HOST: `unix://${docker}` } : {}),
       ...(onDocker && image ? { WIREBOT_GATEWAY_IMAGE: image } : {}),
       ...this.options.env,

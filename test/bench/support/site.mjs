@@ -20,6 +20,10 @@ export class Site {
     return { accepted, succeeded: performance.now(), steps };
   }
 
+  member(name) {
+    return this.#json('GET', `/v1/members/${name}`);
+  }
+
   token(name) {
     return this.#json('POST', '/v1/tokens', { member: name, surface: 'api' });
   }

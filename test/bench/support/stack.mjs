@@ -13,7 +13,7 @@ const MODEL_KEY = 'benchmark-key';
  * What `npm start` starts, in a data directory of its own: PostgreSQL with its durable defaults, control plane, proxy,
  * and an engine when one can be had. Its model is the double, which answers at once.
  */
-export async function startStack(defer, driver) {
+export async function startStack(defer, driver, more = {}) {
   const modelUrl = await startModel(defer, MODEL_KEY);
   const dataDir = await mkdtemp(join(tmpdir(), 'bench-stack-'));
   const env = {
@@ -24,6 +24,8 @@ export async function startStack(defer, driver) {
     ANTHROPIC_BASE_URL: modelUrl,
     WIREBOT_REQUESTS_PER_MINUTE: '1000000',
     ...(process.env.DOCKER_HOST ? { DOCKER_HOST: process.env.DOCKER_HOST } : {}),
+    WIREBOT_WARM_GATEWAYS: '0',
+    ...more,
     ...(process.env.NODE_IMAGE ? { NODE_IMAGE: process.env.NODE_IMAGE } : {}),
   };
   const options = { driver, port: await freePort(), dataDir, yes: true, json: false, help: false, rest: [] };
