@@ -27,7 +27,4 @@ export class RolloutScopeUnknown extends DomainError {
 export class GatewayNotUpgradable extends DomainError {
   readonly code = 'gateway-not-upgradable';
   readonly kind = 'conflict';
-  constructor(why: string) {
-    super(why);
-  }
 }

@@ -1,0 +1,155 @@
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { ApiKeysService } from '../../identity/api-keys.service.js';
+import { StepObserver } from '../steps.js';
+import { type ImageKind, UpgradeLab } from '../testing/upgrade-lab.fixture.js';
+
+describe('the upgrade of one gateway, with real processes', () => {
+  let lab: UpgradeLab;
+  let key: string;
+
+  beforeAll(async () => {
+    lab = await UpgradeLab.start({ WIREBOT_GATEWAY_PORTS: '19200-19259' });
+    key = (await lab.plane.app.get(ApiKeysService).issue({ tenantId: null, name: 'ops', scopes: ['*'] })).key;
+  });
+  afterAll(() => lab.dispose());
+
+  const upgrade = async (id: string, kind: ImageKind): Promise<void> => {
+    const answer = await lab.call('POST', `/v1/admin/gateways/${id}/upgrade`, key, { image: lab.image(kind) });
+    expect(answer.status).toBe(202);
+  };
+  const nothingLeft = async (id: string): Promise<void> => {
+    expect(await lab.rows("pool = 'rehearsal' AND phase <> 'deleted'")).toEqual([]);
+    const inventory = await lab.driver.list(AbortSignal.timeout(5_000));
+    expect(inventory.map((entry) => entry.id)).not.toContain(`${id}-r`);
+    const states = await lab.driver.listStates(AbortSignal.timeout(5_000));
+    expect(states.map((state) => state.id)).not.toContain(`${id}-r`);
+  };
+  const keptOf = async (id: string): Promise<readonly string[]> =>
+    (await lab.driver.listStates(AbortSignal.timeout(5_000))).find((state) => state.id === id)?.kept ?? [];
+
+  it('goes to the new image; the conversation is whole, and nothing but the kept copy is left', async () => {
+    await lab.plane.put('ann', 'sovereign');
+    const id = await lab.gatewayOf('ann');
+    const said = await lab.chat('ann', 'before the upgrade', { idempotencyKey: 'a1' });
+    await upgrade(id, 'better');
+    await lab.until('it begins', async () => (await lab.row(id)).phase !== 'ready');
+    const during = await lab.chat('ann', 'during the upgrade', { session: said.session, idempotencyKey: 'a2' });
+    const now = await lab.settled(id);
+    expect(now).toMatchObject({ image: lab.image('better'), rollback: { state: 'kept' } });
+    expect(lab.upgraded(now)).toMatchObject({ status: true, reason: 'upgraded' });
+    expect(lab.upgraded(now)!.message).toMatch(/held for \d+ ms/);
+    const { messages } = await lab.session('ann', during.session);
+    const texts = messages.map((message) => message.text);
+    expect(texts.filter((text) => text === 'before the upgrade')).toHaveLength(1);
+    expect(texts.filter((text) => text === 'during the upgrade')).toHaveLength(1);
+    expect(messages).toHaveLength(4);
+    expect(await keptOf(id)).toEqual([now.rollback!.snapshot]);
+    expect(await lab.routeOf('ann')).toMatchObject({ state: 'live' });
+    await nothingLeft(id);
+  });
+
+  it.each<[ImageKind, string]>([
+    ['exits', 'gateway-exited'],
+    ['silent', 'gateway-start-timeout'],
+    ['faulty', 'agent-faulty'],
+  ])('an image that %s is found out on the copy: the gateway is not touched', async (kind, reason) => {
+    const id = await lab.gatewayOf('ann');
+    await lab.chat('ann', 'something to open', { idempotencyKey: `b-${kind}` });
+    const before = await lab.row(id);
+    const process = await lab.driver.inspect(id, AbortSignal.timeout(5_000));
+    await upgrade(id, kind);
+    const now = await lab.settled(id);
+    expect(now).toMatchObject({ image: before.image, generation: before.generation });
+    expect(lab.upgraded(now)).toMatchObject({ status: false, reason });
+    expect(await lab.driver.inspect(id, AbortSignal.timeout(5_000))).toEqual(process);
+    await nothingLeft(id);
+  });
+
+  it.each<[ImageKind, string]>([
+    ['exits-in-place', 'gateway-exited'],
+    ['silent-in-place', 'gateway-start-timeout'],
+    ['corrupts', 'agent-faulty'],
+    ['ends-soon', 'gateway-exited'],
+  ])('an image that %s is taken back: image and data are those of before, byte for byte', async (kind, reason) => {
+    const id = await lab.gatewayOf('ann');
+    const said = await lab.chat('ann', `before ${kind}`, { idempotencyKey: `c-${kind}` });
+    const before = await lab.row(id);
+    const files: Record<string, Record<string, string>> = {};
+    const steps = lab.plane.app.get(StepObserver);
+    const seen = vi.spyOn(steps, 'reached').mockImplementation((_kind, _phase, step) => {
+      if (step === 'kept' || step === 'restored') files[step] = lab.filesOf(id);
+    });
+    await upgrade(id, kind);
+    await lab.until('its routes are held', async () => (await lab.routeOf('ann')).state === 'held');
+    const during = lab.chat('ann', `during ${kind}`, { session: said.session, idempotencyKey: `d-${kind}` });
+    const now = await lab.settled(id);
+    seen.mockRestore();
+    expect(now).toMatchObject({ image: before.image, rollback: null });
+    expect(lab.upgraded(now)).toMatchObject({ status: false, reason });
+    expect(lab.upgraded(now)!.message).toContain('Image and data are those of before.');
+    expect(Object.keys(files['kept']!).length).toBeGreaterThan(0);
+    expect(files['restored']).toEqual(files['kept']);
+    const { session } = await during;
+    const texts = (await lab.session('ann', session)).messages.map((message) => message.text);
+    for (const text of [`before ${kind}`, `during ${kind}`])
+      expect(texts.filter((each) => each === text)).toHaveLength(1);
+    expect(await keptOf(id)).toEqual([]);
+    await nothingLeft(id);
+  });
+
+  it('an image that is not there changes nothing and says so', async () => {
+    const id = await lab.gatewayOf('ann');
+    const before = await lab.row(id);
+    const answer = await lab.call('POST', `/v1/admin/gateways/${id}/upgrade`, key, { image: '/no/such/bundle.mjs' });
+    expect(answer.status).toBe(202);
+    const now = await lab.settled(id);
+    expect(now).toMatchObject({ image: before.image, generation: before.generation });
+    expect(lab.upgraded(now)).toMatchObject({ status: false, reason: 'image-missing' });
+  });
+
+  it('a cell goes on taking new members while it is rehearsed, and all of them are there afterwards', async () => {
+    await Promise.all(['bea', 'bob', 'bud'].map((name) => lab.plane.put(name, 'freewire')));
+    const id = await lab.gatewayOf('bea');
+    for (const name of ['bea', 'bob', 'bud'])
+      await lab.chat(name, `hello from ${name}`, { idempotencyKey: `e-${name}` });
+    await upgrade(id, 'better');
+    expect(await lab.plane.put('bix', 'freewire')).toMatchObject({ status: 'succeeded' });
+    const now = await lab.settled(id);
+    expect(now.image).toBe(lab.image('better'));
+    for (const name of ['bea', 'bob', 'bud', 'bix']) {
+      expect(await lab.gatewayOf(name)).toBe(id);
+      await lab.chat(name, `hello again from ${name}`, { idempotencyKey: `f-${name}` });
+    }
+  });
+
+  it('one that is stopped stays so, and shows at its next start how it does', async () => {
+    await lab.plane.put('cal', 'sovereign');
+    const id = await lab.gatewayOf('cal');
+    await lab.chat('cal', 'before the rest', { idempotencyKey: 'g1' });
+    await lab.plane.database.query(`UPDATE gateways SET desired_state = 'stopped', due_at = now() WHERE id = $1`, [id]);
+    await lab.until('it rests', async () => (await lab.row(id)).phase === 'suspended');
+    await upgrade(id, 'corrupts');
+    const resting = await lab.until('its image is changed', async () => {
+      const now = await lab.row(id);
+      return now.target === null && now;
+    });
+    expect(resting).toMatchObject({ phase: 'suspended', image: lab.image('corrupts'), rollback: { state: 'open' } });
+    await lab.plane.database.query(`UPDATE gateways SET desired_state = 'running', due_at = now() WHERE id = $1`, [id]);
+    const back = await lab.settled(id);
+    expect(back).toMatchObject({ image: lab.image('good'), rollback: null });
+    expect(lab.upgraded(back)).toMatchObject({ status: false, reason: 'agent-faulty' });
+    await lab.chat('cal', 'after the rest', { idempotencyKey: 'g2' });
+  });
+
+  it('an upgrade that is stopped midway is gone on with, and ends with one image or the other', async () => {
+    const id = await lab.gatewayOf('cal');
+    await upgrade(id, 'better');
+    await lab.until('it is replaced', async () => ['replacing', 'verifying'].includes((await lab.row(id)).phase));
+    await lab.plane.database.query(`UPDATE gateways SET desired_state = 'stopped', due_at = now() WHERE id = $1`, [id]);
+    await lab.until('it rests', async () => (await lab.row(id)).phase === 'suspended');
+    await lab.plane.database.query(`UPDATE gateways SET desired_state = 'running', due_at = now() WHERE id = $1`, [id]);
+    await lab.chat('cal', 'and now', { idempotencyKey: 'h1' });
+    expect((await lab.settled(id)).image).toBe(lab.image('better'));
+    await nothingLeft(id);
+  });
+});
