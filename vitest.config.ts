@@ -6,6 +6,7 @@ const shared = { resolve: { conditions }, ssr: { resolve: { conditions } } };
 
 /**
  * unit: pure, next to the source. integration: real PostgreSQL, Redis, Docker. e2e: whole processes from outside.
+ * chaos: whole processes that are killed, frozen and cut off, step by step; runs when it is named.
  * `tools/test.mjs` provides the real parts and names them in the environment.
  */
 export default defineConfig({
@@ -37,6 +38,16 @@ export default defineConfig({
           include: ['test/**/*.e2e-spec.ts'],
           // Whole processes on a busy machine: what is polled for may take its time, how long is no assertion.
           expect: { poll: { timeout: 10_000 } },
+          testTimeout: 120_000,
+          hookTimeout: 300_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        ...shared,
+        test: {
+          name: 'chaos',
+          include: ['test/chaos/**/*.chaos-spec.ts'],
           testTimeout: 120_000,
           hookTimeout: 300_000,
           fileParallelism: false,

@@ -11,10 +11,10 @@ import { World } from './support/world.js';
 
 const run = promisify(execFile);
 
-/** Few by default, so that every test run has it; `WIREBOT_CHAOS_GATEWAYS=500` and `WIREBOT_CHAOS_CONTAINERS=60` for the real thing. */
+/** Few by default, so that every test run has it; `WIREBOT_TEST_GATEWAYS=500` and `WIREBOT_TEST_CONTAINERS=60` for the real thing. */
 const COUNT: Record<DriverName, number> = {
-  process: Number(process.env['WIREBOT_CHAOS_GATEWAYS'] ?? 16),
-  docker: Number(process.env['WIREBOT_CHAOS_CONTAINERS'] ?? 6),
+  process: Number(process.env['WIREBOT_TEST_GATEWAYS'] ?? 16),
+  docker: Number(process.env['WIREBOT_TEST_CONTAINERS'] ?? 6),
 };
 const TOGETHER = 8;
 /** A gateway takes about a third of a second of a processor to start; the rest is patience. */

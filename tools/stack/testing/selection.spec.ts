@@ -15,6 +15,15 @@ describe('what npm test runs', () => {
     });
   });
 
+  it('is failure drills only when they are named', () => {
+    expect(readSelection(['chaos'], false).projects).toEqual(['chaos']);
+    expect(readSelection(['e2e', 'chaos', 'test'], true)).toEqual({
+      projects: ['e2e', 'chaos'],
+      rest: ['test'],
+      check: false,
+    });
+  });
+
   it('adds the static checks when asked', () => {
     expect(readSelection(['unit', '--check'], false)).toEqual({ projects: ['unit'], rest: [], check: true });
   });

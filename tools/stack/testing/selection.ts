@@ -1,4 +1,6 @@
-const PROJECTS = ['unit', 'integration', 'e2e'] as const;
+const PROJECTS = ['unit', 'integration', 'e2e', 'chaos'] as const;
+/** Failure drills take longer than everything else together: they run when they are named. */
+const UNNAMED: readonly string[] = ['unit', 'integration', 'e2e'];
 export type Project = (typeof PROJECTS)[number];
 
 export interface Selection {
@@ -10,14 +12,14 @@ export interface Selection {
 
 const isProject = (word: string | undefined): word is Project => PROJECTS.includes(word as Project);
 
-/** `npm test -- [unit|integration|e2e ...] [paths and Vitest flags] [--check]`; nothing named means everything. */
+/** `npm test -- [unit|integration|e2e|chaos ...] [paths and Vitest flags] [--check]`; nothing named means everything but chaos. */
 export function readSelection(argv: readonly string[], ci: boolean): Selection {
   const words = argv.filter((word) => word !== '--check');
   const named: Project[] = [];
   while (isProject(words[0])) named.push(words.shift() as Project);
   const everything = named.length === 0 && words.length === 0;
   return {
-    projects: PROJECTS.filter((project) => named.length === 0 || named.includes(project)),
+    projects: PROJECTS.filter((project) => (named.length === 0 ? UNNAMED : named).includes(project)),
     rest: words,
     check: argv.includes('--check') || (ci && everything),
   };
