@@ -1,6 +1,7 @@
 import type { Provider, Type } from '@nestjs/common';
 import { AgentMovesController } from '../../fleet/agent-moves.controller.js';
 import { AgentMovesService } from '../../fleet/agent-moves.service.js';
+import { CellBalance } from '../../fleet/cells/cell-balance.js';
 import { HostActionsController } from '../../fleet/host-actions.controller.js';
 import { HostActionsService } from '../../fleet/host-actions.service.js';
 import { HostConnector } from '../../fleet/host-connector.js';
@@ -29,6 +30,7 @@ export const HOST_PROVIDERS: Provider[] = [
   HostStates,
   HostWatch,
   HostDrain,
+  CellBalance,
   HostsRepository,
   HostProbe,
   HostsAdminService,
