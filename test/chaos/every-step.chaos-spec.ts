@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Cell } from './support/matrix.js';
 import { writeMatrix } from './support/matrix.js';
 import { pointsOf, runToDeath } from './support/run-scenario.js';
@@ -19,10 +19,8 @@ describe('kill -9 of the control plane after every step of every change', () => 
     world = await World.start('process', { env: { WIREBOT_GATEWAY_RECHECK_SECONDS: '1' } });
   });
 
-  afterAll(async () => {
-    await writeMatrix('kill-at-every-step', cells);
-    await world.dispose();
-  });
+  afterEach(() => writeMatrix('kill-at-every-step', cells));
+  afterAll(() => world.dispose());
 
   it.each(SCENARIOS)('$name', { timeout: 900_000 }, async (scenario) => {
     const points = await pointsOf(world, scenario);
