@@ -9,6 +9,8 @@ import { failed } from './build/steps.mjs';
 
 const COMMANDS = {
   audit: 'check the chain of the audit log, export it',
+  backup: 'backups of agents: list, create, restore, verify, drill',
+  doctor: 'what is wrong, in sentences; --repair repairs it',
   keys: 'signing keys of member tokens: list, rotate, retire',
   secrets: 'master key, data keys and broker keys: status, rotate',
 };

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Database } from '#libs/database';
 import { Clock, deadline } from '#libs/kernel';
+import { redactText } from '#libs/telemetry';
 import { AuditLog } from '../audit/audit-log.js';
 import { Waker } from '../provisioning/waker.js';
 import { HostDrivers } from './host-drivers.js';
@@ -33,13 +34,13 @@ export class GatewaysService {
     await this.waker.wake('gateway', id);
   }
 
-  /** The last `lines` lines of its output, oldest first. */
+  /** The last `lines` lines of its output, oldest first, without what looks like a secret. */
   async logs(id: string, lines: number): Promise<string[]> {
     const gateway = await this.database.system((tx) =>
       tx.gateway.findUnique({ where: { id }, select: { hostId: true } }),
     );
     if (!gateway) throw new GatewayNotFound();
     const limit = deadline(LOG_TIMEOUT);
-    return (await this.drivers.of(gateway.hostId, limit)).logs(id, lines, limit);
+    return (await (await this.drivers.of(gateway.hostId, limit)).logs(id, lines, limit)).map(redactText);
   }
 }

@@ -1,10 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import type { Lease } from '#libs/database';
-import { DriverError } from '#libs/drivers/core';
 import { backoff, Clock, deadline } from '#libs/kernel';
 import { conditionsOf } from './conditions.js';
 import { GatewayEnd } from './gateway-end.js';
 import { GatewayHost } from './gateway-host.js';
+import { GatewayPorts } from './gateway-ports.js';
 import { GatewayQuarantine } from './gateway-quarantine.js';
 import { GatewayRows } from './gateway-rows.js';
 import { GatewayRun } from './gateway-run.js';
@@ -12,7 +12,6 @@ import { GatewaySleep } from './gateway-sleep.js';
 import { GatewayUpgrade } from './gateway-upgrade.js';
 import { type Outcome, again, settled, waitFor } from './outcome.js';
 import { GATEWAY_PHASES, type GatewayPhase, isOverdue, SLEEPING } from './phases.js';
-import { PlacementService } from './placement.service.js';
 import { HostGate } from './hosts/host-gate.js';
 import { LeaseLost, toFailure } from './provisioning.errors.js';
 import { type GatewayRecord, ResourcesRepository } from './resources.repository.js';
@@ -33,7 +32,7 @@ export class GatewayReconciler {
     private readonly rows: GatewayRows,
     private readonly host: GatewayHost,
     private readonly gate: HostGate,
-    private readonly placement: PlacementService,
+    private readonly ports: GatewayPorts,
     private readonly run: GatewayRun,
     private readonly end: GatewayEnd,
     private readonly quarantine: GatewayQuarantine,
@@ -120,13 +119,7 @@ export class GatewayReconciler {
     // The gateway has heard from a later holder of this lease: nothing of this pass may be written any more.
     if (failure.code === 'stale-fence') throw new LeaseLost(gateway.id);
     this.host.noteFailure(gateway, error);
-    if (error instanceof DriverError && error.code === 'port-in-use') {
-      await this.resources.asGateway(lease, async (tx) => {
-        const port = await this.placement.anotherPort(tx, gateway.hostId, gateway.port ?? 0);
-        await this.resources.changeGateway(tx, gateway, { data: { port, generation: { increment: 1n } } });
-      });
-      return again;
-    }
+    if (failure.code === 'port-in-use') return this.ports.another(gateway, lease, failure);
     return this.rows.backOff(gateway, lease, failure);
   }
 }

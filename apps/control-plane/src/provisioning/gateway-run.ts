@@ -4,12 +4,11 @@ import type { Lease } from '#libs/database';
 import type { GatewayAddress, GatewayState } from '#libs/drivers/core';
 import { backoff, Clock } from '#libs/kernel';
 import { GatewayHost } from './gateway-host.js';
+import { GatewayPorts } from './gateway-ports.js';
 import { GatewayRows } from './gateway-rows.js';
 import { GatewaySleep } from './gateway-sleep.js';
 import { type Outcome, again, waitFor } from './outcome.js';
 import type { GatewayPhase } from './phases.js';
-import { freePort, isOutside } from './port-registry.js';
-import { PortRangeFull } from './provisioning.errors.js';
 import type { GatewayRecord } from './resources.repository.js';
 import { RestoredRows } from './restored-rows.js';
 import { StepObserver } from './steps.js';
@@ -38,6 +37,7 @@ export class GatewayRun {
     private readonly host: GatewayHost,
     private readonly sleep: GatewaySleep,
     private readonly restored: RestoredRows,
+    private readonly ports: GatewayPorts,
     private readonly config: ControlPlaneConfig,
     private readonly steps: StepObserver,
     private readonly clock: Clock,
@@ -75,27 +75,11 @@ export class GatewayRun {
       await this.rows.save(gateway, lease, { phase: 'creating' });
       return again;
     }
-    if (await this.#movedIntoRange(gateway, lease)) return again;
+    if (await this.ports.movedIntoRange(gateway, lease)) return again;
     await this.host.start(gateway, signal);
     this.steps.reached('gateway', gateway.phase, 'ensured');
     await this.rows.save(gateway, lease, { phase: 'starting' });
     return again;
-  }
-
-  /** Its host's ports are others now: what is started anew takes one of them. While none is free it keeps its own. */
-  async #movedIntoRange(gateway: GatewayRecord, lease: Lease): Promise<boolean> {
-    const { port, host } = gateway;
-    if (port === null || !isOutside(port, host)) return false;
-    try {
-      await this.resources.asGateway(lease, async (tx) => {
-        const data = { port: await freePort(tx, host), generation: { increment: 1n } };
-        await this.resources.changeGateway(tx, gateway, { data });
-      });
-      return true;
-    } catch (error) {
-      if (error instanceof PortRangeFull) return false;
-      throw error;
-    }
   }
 
   /** Running: wait until its control port answers, bring its configuration up to date, call it ready. */

@@ -7,6 +7,7 @@ import { type HostRow, HostsService } from '../fleet/hosts.service.js';
 import { type Cell, chooseCell } from '../fleet/placement/cell-choice.js';
 import { readHostCandidates } from '../fleet/placement/host-candidates.js';
 import { chooseHost } from '../fleet/placement/host-choice.js';
+import { anotherPort, freePort } from './port-registry.js';
 import { NoHostFits, PortRangeFull } from './provisioning.errors.js';
 import { WarmClaims, type WantedGateway } from './warm/warm-claims.js';
 import { GatewayImages } from './upgrades/gateway-images.js';
@@ -75,7 +76,7 @@ export class PlacementService {
     const { tenantId, kind, runtime, image, resources } = wanted;
     try {
       const host = await this.#hostFor(tx, agent, resources);
-      const port = await this.#freePort(tx, host);
+      const port = await freePort(tx, host);
       const place = { id: this.ids.next('gateway'), hostId: host.id, port, dueAt: this.clock.now() };
       const json = resources as unknown as Prisma.InputJsonObject;
       const data = { ...place, tenantId, kind, runtime, image, resources: json };
@@ -104,25 +105,8 @@ export class PlacementService {
     throw new PortRangeFull(name, portFrom, portTo);
   }
 
-  async #freePort(tx: Tx, host: { id: string; name: string; portFrom: number; portTo: number }): Promise<number> {
-    await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtextextended(${`ports:${host.id}`}, 0))`;
-    const rows = await tx.$queryRaw<{ port: number }[]>`
-      SELECT p AS port FROM generate_series(${host.portFrom}::int, ${host.portTo}::int - 1, 2) p
-      WHERE NOT EXISTS (SELECT 1 FROM gateways g WHERE g.host_id = ${host.id} AND g.port = p)
-      ORDER BY p LIMIT 1`;
-    if (!rows[0]) throw new PortRangeFull(host.name, host.portFrom, host.portTo);
-    return rows[0].port;
-  }
-
   /** Another port for a gateway whose own is taken by a stranger. Throws PortRangeFull. */
-  async anotherPort(tx: Tx, hostId: string, taken: number): Promise<number> {
-    await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtextextended(${`ports:${hostId}`}, 0))`;
-    const host = await tx.host.findUniqueOrThrow({ where: { id: hostId } });
-    const rows = await tx.$queryRaw<{ port: number }[]>`
-      SELECT p AS port FROM generate_series(${host.portFrom}::int, ${host.portTo}::int - 1, 2) p
-      WHERE NOT EXISTS (SELECT 1 FROM gateways g WHERE g.host_id = ${host.id} AND g.port = p)
-      ORDER BY (p <= ${taken}), p LIMIT 1`;
-    if (!rows[0]) throw new PortRangeFull(host.name, host.portFrom, host.portTo);
-    return rows[0].port;
+  anotherPort(tx: Tx, hostId: string, taken: number): Promise<number> {
+    return anotherPort(tx, hostId, taken);
   }
 }

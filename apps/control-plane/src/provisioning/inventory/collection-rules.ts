@@ -1,4 +1,5 @@
-import type { StrayReason } from './comparison.js';
+import type { Sighting, StrayReason } from './comparison.js';
+import type { HostSurvey } from './host-survey.js';
 
 /** What becomes of something that the rows do not explain. `wait`: not yet. `report`: a person decides. */
 export type Verdict = 'wait' | 'report' | 'quarantine' | 'collect';
@@ -62,4 +63,22 @@ export function verdictOn(stray: Stray, suspicious: boolean, patience: Patience,
     case 'orphan-secrets':
       return 'collect';
   }
+}
+
+/** Reasons of which there are so many that the rows are to be doubted. Deleted rows are rows: what they say is certain. */
+export function suspiciousReasons(
+  sightings: readonly Sighting[],
+  { gateways, states, secrets }: HostSurvey,
+  databaseEmpty: boolean,
+): Set<StrayReason> {
+  const totals: [StrayReason, number][] = [
+    ['unknown-gateway', gateways.length],
+    ['orphan-folder', states.length],
+    ['orphan-secrets', secrets.length],
+  ];
+  const suspicious = totals.filter(([reason, total]) => {
+    const bound: Bound = { strays: sightings.filter((seen) => seen.reason === reason).length, total, databaseEmpty };
+    return isSuspicious(bound);
+  });
+  return new Set(suspicious.map(([reason]) => reason));
 }

@@ -5,15 +5,8 @@ import type { GatewayDriver } from '#libs/drivers/core';
 import { Clock } from '#libs/kernel';
 import { secretsRootOf } from '../../fleet/host-folders.js';
 import { HostDrivers } from '../../fleet/host-drivers.js';
-import { type Bound, isSuspicious, type Stray, verdictOn } from './collection-rules.js';
-import {
-  isUpgrading,
-  type KnownGateway,
-  type Sighting,
-  STRAY_REASONS,
-  type StrayReason,
-  strays,
-} from './comparison.js';
+import { type Stray, suspiciousReasons, verdictOn } from './collection-rules.js';
+import { isUpgrading, type KnownGateway, STRAY_REASONS, type StrayReason, strays } from './comparison.js';
 import { detailOf, type FindingRow, FindingsRepository } from './findings.repository.js';
 import { type HostSurvey, idsOn, surveyHost } from './host-survey.js';
 import { StrayCollector } from './stray-collector.js';
@@ -129,22 +122,4 @@ function strayOf(finding: Finding): Stray {
 async function isHollow(tx: Tx, hostId: string, { gateways }: HostSurvey): Promise<boolean> {
   if (gateways.length > 0) return false;
   return (await tx.gateway.count({ where: { hostId, phase: { in: ['ready', 'warm', 'paused'] } } })) > 0;
-}
-
-/** Reasons of which there are so many that the rows are to be doubted. Deleted rows are rows: what they say is certain. */
-function suspiciousReasons(
-  sightings: readonly Sighting[],
-  { gateways, states, secrets }: HostSurvey,
-  databaseEmpty: boolean,
-): Set<StrayReason> {
-  const totals: [StrayReason, number][] = [
-    ['unknown-gateway', gateways.length],
-    ['orphan-folder', states.length],
-    ['orphan-secrets', secrets.length],
-  ];
-  const suspicious = totals.filter(([reason, total]) => {
-    const bound: Bound = { strays: sightings.filter((seen) => seen.reason === reason).length, total, databaseEmpty };
-    return isSuspicious(bound);
-  });
-  return new Set(suspicious.map(([reason]) => reason));
 }

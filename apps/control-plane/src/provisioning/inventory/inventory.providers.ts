@@ -1,7 +1,14 @@
 import type { Provider } from '@nestjs/common';
 import { FindingsRepository } from './findings.repository.js';
+import { FindingsService } from './findings.service.js';
 import { HostRound } from './host-round.js';
 import { Inventory } from './inventory.js';
 import { StrayCollector } from './stray-collector.js';
 
-export const inventoryProviders: Provider[] = [FindingsRepository, StrayCollector, HostRound, Inventory];
+export const inventoryProviders: Provider[] = [
+  FindingsRepository,
+  FindingsService,
+  StrayCollector,
+  HostRound,
+  Inventory,
+];

@@ -1,0 +1,27 @@
+import { Module } from '@nestjs/common';
+import { CoreModule } from '../../core.module.js';
+import { gatewayDriverProvider } from '../../fleet/driver.provider.js';
+import { HostConnector } from '../../fleet/host-connector.js';
+import { HostCredentialStore } from '../../fleet/host-credentials.js';
+import { HostDrivers } from '../../fleet/host-drivers.js';
+import { RoutePublisher } from '../../routing/route-publisher.js';
+import { LeaseGuard } from '../lease-guard.js';
+import { WakerModule } from '../waker.module.js';
+import { DoctorCommand } from './doctor-command.js';
+import { doctorProviders } from './doctor.providers.js';
+
+/** What `wirebot doctor` needs: no listeners, no reconciler. */
+@Module({
+  imports: [CoreModule, WakerModule],
+  providers: [
+    gatewayDriverProvider,
+    LeaseGuard,
+    HostConnector,
+    HostCredentialStore,
+    HostDrivers,
+    RoutePublisher,
+    ...doctorProviders,
+    DoctorCommand,
+  ],
+})
+export class DoctorCommandModule {}
