@@ -30,8 +30,8 @@ export async function ensureNodeBaseImage(docker: Docker, onSay: Say): Promise<s
   if ((await findImage(docker, reference))?.Config.Labels?.[CONTENT_LABEL] === content) return reference;
   onSay(`making the base image ${reference} from the installed Node`);
   const stream = await docker.importImage(tarOf(files), {
-    repo: REPOSITORY,
-    tag: version,
+    // With its tag: Podman takes no notice of a tag beside it.
+    repo: reference,
     changes: [
       `LABEL ${CONTENT_LABEL}=${content}`,
       'ENV PATH=/usr/local/bin',

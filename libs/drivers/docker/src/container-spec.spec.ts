@@ -17,6 +17,7 @@ const spec: GatewaySpec = {
 const place: ContainerPlace = {
   name: 'wirebot-i-gw_1',
   instance: 'i',
+  engine: 'docker',
   network: 'wirebot-i',
   address: '10.201.0.2',
   user: { uid: 10_001, gid: 10_001 },

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import type Docker from 'dockerode';
 import type { FileOwner, GatewayResources, GatewaySpec } from '#libs/drivers/core';
+import type { EngineKind } from './engine-kind.js';
 
 export const LABELS = {
   instance: 'wirebot.instance',
@@ -32,6 +34,7 @@ const FIXED = {
 export interface ContainerPlace {
   readonly name: string;
   readonly instance: string;
+  readonly engine: EngineKind;
   readonly network: string;
   readonly address: string;
   readonly user: FileOwner;
@@ -72,6 +75,7 @@ function hostConfig({ resources }: GatewaySpec, place: ContainerPlace): Docker.H
     Ulimits: [
       { Name: 'nofile', Soft: FIXED.openFiles, Hard: FIXED.openFiles },
       { Name: 'core', Soft: 0, Hard: 0 }, // a core file would put secrets on the disk
+      ...(place.engine === 'podman' ? [USER_PROCESSES] : []),
     ],
     Tmpfs: { '/tmp': `rw,noexec,nosuid,nodev,mode=1777,size=${FIXED.temporaryBytes}` },
     // As mounts, not binds: a missing folder is then an error instead of a new empty one that belongs to root.
@@ -80,9 +84,20 @@ function hostConfig({ resources }: GatewaySpec, place: ContainerPlace): Docker.H
       { Type: 'bind', Source: place.secretsDirectory, Target: SECRETS_IN_CONTAINER, ReadOnly: true },
     ],
     RestartPolicy: { Name: 'on-failure', MaximumRetryCount: FIXED.restarts },
+    ...(place.engine === 'podman' ? withoutIpv6() : {}),
     LogConfig: { Type: 'json-file', Config: { 'max-size': FIXED.logSize, 'max-file': FIXED.logFiles } },
   };
 }
+
+/**
+ * Podman sets this limit whether it is asked to or not, to more than a machine without CAP_SYS_RESOURCE may give. It counts
+ * all gateways of the host together; what one may have is PidsLimit.
+ */
+const USER_PROCESSES = { Name: 'nproc', Soft: 32_768, Hard: 32_768 };
+
+/** Docker does so by itself on a network without IPv6; Podman leaves link-local addresses, which reach the neighbours. */
+const withoutIpv6 = (): Docker.HostConfig =>
+  existsSync('/proc/sys/net/ipv6') ? { Sysctls: { 'net.ipv6.conf.all.disable_ipv6': '1' } } : {};
 
 /** What the engine can change while a container runs. */
 export const limitsOf = ({ cpus, memoryBytes, pids }: GatewayResources) => ({

@@ -2,8 +2,12 @@ import type { GatewayState } from '#libs/drivers/core';
 import type Docker from 'dockerode';
 import { LABELS } from './container-spec.js';
 
+/** Podman's word for one that was asked to end and has not yet. */
+const STOPPING = 'stopping';
+
 /** Something of it exists in memory, at work or frozen. Between two automatic restarts the engine says so too. */
-export const isAlive = ({ State }: Docker.ContainerInspectInfo): boolean => State.Running || State.Paused;
+export const isAlive = ({ State }: Docker.ContainerInspectInfo): boolean =>
+  State.Running || State.Paused || (State.Status as string) === STOPPING;
 
 export function stateOf(info: Docker.ContainerInspectInfo): GatewayState {
   const { State, Config, NetworkSettings } = info;

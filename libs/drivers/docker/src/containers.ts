@@ -1,10 +1,10 @@
-import { DriverError, type GatewayResources, type GatewaySpec } from '#libs/drivers/core';
+import { DriverError, type GatewaySpec } from '#libs/drivers/core';
 import { delay } from '#libs/kernel';
 import type Docker from 'dockerode';
-import { type ContainerPlace, containerOptions, LABELS, limitsOf, specHash } from './container-spec.js';
+import { changeLimits } from './container-limits.js';
+import { type ContainerPlace, containerOptions, LABELS, specHash } from './container-spec.js';
 import { isAlive } from './container-state.js';
 import { callEngine, callUnless, ENGINE_LIMITS, statusOfFailure } from './engine-call.js';
-import { readUse } from './engine-stats.js';
 
 export interface FoundContainer {
   readonly info: Docker.ContainerInspectInfo;
@@ -14,8 +14,6 @@ export interface FoundContainer {
 
 const ATTEMPTS = 3;
 const REMOVAL_POLL = 100;
-/** Share of a lower memory limit that may be in use for it to be set alive; above it the kernel would end the gateway. */
-const FITS = 0.9;
 
 /** The containers of one instance, by gateway id. */
 export class Containers {
@@ -50,10 +48,11 @@ export class Containers {
           false,
         );
       }
-      if (found && isUsable(found.info, hash)) {
-        await this.adjust(found.info, spec.resources, signal);
-        return this.#start(found.info, signal);
-      }
+      const usable =
+        found !== undefined &&
+        isUsable(found.info, hash) &&
+        (await changeLimits(this.docker, found.info, spec.resources, signal));
+      if (usable) return this.#start(found.info, signal);
       if (found) await this.discard(found.info, graceSeconds, signal);
       const created = await callUnless(409, signal, ENGINE_LIMITS.change, (abortSignal) =>
         this.docker.createContainer({ ...containerOptions(spec, place), abortSignal }),
@@ -88,32 +87,6 @@ export class Containers {
       // Thawed, ended or removed by somebody else meanwhile.
       if (statusOfFailure(error) === undefined || (await this.#inspect(Id, signal))?.State.Paused) throw error;
     }
-  }
-
-  /** Gives it other limits. What its kernel does not take while it runs (500) is tried again when it starts. */
-  async adjust(info: Docker.ContainerInspectInfo, wanted: GatewayResources, signal: AbortSignal): Promise<void> {
-    const resources = (await this.#wouldOverrun(info, wanted, signal))
-      ? { ...wanted, memoryBytes: info.HostConfig.Memory ?? wanted.memoryBytes }
-      : wanted;
-    if (hasLimits(info, resources)) return;
-    const container = this.docker.getContainer(info.Id);
-    const change = (abortSignal: AbortSignal): Promise<unknown> =>
-      container.update({ ...limitsOf(resources), abortSignal });
-    try {
-      await callEngine(signal, ENGINE_LIMITS.change, change);
-    } catch (error) {
-      if (!isAlive(info) || statusOfFailure(error) !== 500) throw error;
-    }
-  }
-
-  async #wouldOverrun(
-    info: Docker.ContainerInspectInfo,
-    { memoryBytes }: GatewayResources,
-    signal: AbortSignal,
-  ): Promise<boolean> {
-    if (!isAlive(info) || memoryBytes >= (info.HostConfig.Memory ?? 0)) return false;
-    const use = await readUse(this.docker.getContainer(info.Id), signal);
-    return (use.memoryBytes ?? 0) > memoryBytes * FITS;
   }
 
   /** Resolves once its process has ended, or when it is gone altogether. A frozen one is thawed: it has to hear of its end. */
@@ -168,9 +141,6 @@ export class Containers {
 
 const isUsable = ({ Config, State }: Docker.ContainerInspectInfo, hash: string): boolean =>
   Config.Labels[LABELS.spec] === hash && !State.Dead && State.Status !== 'removing';
-
-const hasLimits = ({ HostConfig }: Docker.ContainerInspectInfo, resources: GatewayResources): boolean =>
-  Object.entries(limitsOf(resources)).every(([name, value]) => HostConfig[name as keyof Docker.HostConfig] === value);
 
 /** Somebody else was faster: what should be gone is gone. */
 async function unlessGone(work: () => Promise<unknown>): Promise<void> {

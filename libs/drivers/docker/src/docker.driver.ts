@@ -18,6 +18,7 @@ import {
   writeSecretsDirectory,
 } from '#libs/drivers/core';
 import type Docker from 'dockerode';
+import { changeLimits } from './container-limits.js';
 import { type ContainerPlace, LABELS } from './container-spec.js';
 import { isAlive, stateOf } from './container-state.js';
 import { Containers } from './containers.js';
@@ -26,8 +27,7 @@ import { callEngine, ENGINE_LIMITS } from './engine-call.js';
 import { readLogs } from './engine-logs.js';
 import { NOTHING_KNOWN, readCapacity, readUse } from './engine-stats.js';
 import { watchContainers } from './engine-events.js';
-import { assertSameFolders } from './folder-proof.js';
-import { ensureHostNetwork, type HostNetwork } from './host-network.js';
+import { type PreparedHost, prepareHost } from './prepared-host.js';
 import { slotAddress } from './subnets.js';
 
 export interface DockerDriverOptions {
@@ -58,7 +58,7 @@ export class DockerDriver extends GatewayDriver {
   readonly #docker: Docker;
   readonly #containers: Containers;
   readonly #states: StateDirectories;
-  #network: HostNetwork | undefined;
+  #host: PreparedHost | undefined;
 
   constructor(private readonly options: DockerDriverOptions) {
     super();
@@ -75,16 +75,16 @@ export class DockerDriver extends GatewayDriver {
   async prepare(signal: AbortSignal): Promise<HostFacts> {
     await prepareSecretsRoot(this.options.secretsRoot, this.options.allowSecretsOnDisk ?? false);
     await this.#states.prepare();
-    const network = await ensureHostNetwork(this.#docker, this.options, signal);
-    await assertSameFolders(this.#docker, [this.options.stateRoot, this.options.secretsRoot], signal);
-    this.#network = network;
-    return { hostAddressForGateways: network.gateway, isolation: ISOLATION };
+    const folders = [this.options.stateRoot, this.options.secretsRoot];
+    this.#host = await prepareHost(this.#docker, this.options, folders, signal);
+    return { hostAddressForGateways: this.#host.gateway, isolation: ISOLATION };
   }
 
   async ensure(spec: GatewaySpec, signal: AbortSignal): Promise<GatewayAddress> {
     assertGatewayId(spec.id);
-    if (!this.#network) await this.prepare(signal);
-    const place = this.#place(spec, this.#network!);
+    if (!this.#host) await this.prepare(signal);
+    const place = this.#place(spec, this.#host!);
+    await this.#host!.reassert(signal);
     await this.#states.ready(spec.id, this.options.user, async () => {
       const info = await this.#find(spec.id, signal);
       return info !== undefined && isAlive(info);
@@ -92,9 +92,10 @@ export class DockerDriver extends GatewayDriver {
     await writeSecretsDirectory(place.secretsDirectory, spec.secrets, this.options.user);
     try {
       await this.#containers.converge(spec, place, REPLACE_GRACE, signal);
+      await this.#host!.assertReachable();
     } catch (error) {
       // Somebody removed the network; the next try makes it again.
-      if (isNetworkGone(error)) this.#network = undefined;
+      if (isNetworkGone(error)) this.#host = undefined;
       throw isNetworkGone(error) ? new DriverError('engine-refused', error.message, true, { cause: error }) : error;
     }
     return { host: place.address, port: spec.port, controlPort: spec.controlPort };
@@ -143,7 +144,7 @@ export class DockerDriver extends GatewayDriver {
 
   async adjust(id: string, resources: GatewayResources, signal: AbortSignal): Promise<void> {
     const info = await this.#find(id, signal);
-    if (info) await this.#containers.adjust(info, resources, signal);
+    if (info) await changeLimits(this.#docker, info, resources, signal);
   }
 
   async stats(id: string, signal: AbortSignal): Promise<GatewayStats> {
@@ -219,10 +220,10 @@ export class DockerDriver extends GatewayDriver {
   }
 
   /** The port decides the address, so a container that the engine restarts by itself comes back where routes point. */
-  #place(spec: GatewaySpec, network: HostNetwork): ContainerPlace {
+  #place(spec: GatewaySpec, host: PreparedHost): ContainerPlace {
     const { from, to } = this.options.ports;
     const slot = (spec.port - from) / 2;
-    const address = spec.port <= to ? slotAddress(network.subnet, slot) : undefined;
+    const address = spec.port <= to ? slotAddress(host.subnet, slot) : undefined;
     if (address === undefined) {
       throw new DriverError(
         'engine-refused',
@@ -233,7 +234,8 @@ export class DockerDriver extends GatewayDriver {
     return {
       name: this.#containers.nameOf(spec.id),
       instance: this.options.instance,
-      network: network.name,
+      engine: host.engine,
+      network: host.name,
       address,
       user: this.options.user,
       stateDirectory: this.#states.of(spec.id),

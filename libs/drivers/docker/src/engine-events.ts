@@ -4,7 +4,8 @@ import { LABELS } from './container-spec.js';
 
 /** Milliseconds between two attempts to listen again after the engine went away. */
 const RECONNECT = { base: 200, cap: 5_000 } as const;
-const EVENTS = ['start', 'die', 'oom', 'destroy'];
+/** `died` is Podman's word for `die`. */
+const EVENTS = ['start', 'die', 'died', 'oom', 'destroy'];
 
 interface EngineEvent {
   readonly Actor?: { readonly Attributes?: Readonly<Record<string, string>> };

@@ -38,10 +38,13 @@ export interface EngineUnderTest {
   /** The way to be tried; the socket when it is missing. */
   readonly open?: (host: LabHost) => GatewayDriver | Promise<GatewayDriver>;
   readonly hostId?: string;
+  /** What is left to tidy up after a network of that range. */
+  readonly onNetworkRemoved?: (subnet: string) => Promise<void>;
 }
 
 /** A real engine with two installations on it, and the stand-in gateway's image. */
-export async function createDockerLab({ socketPath, open, hostId }: EngineUnderTest): Promise<DockerLab> {
+export async function createDockerLab(engine: EngineUnderTest): Promise<DockerLab> {
+  const { socketPath, open, hostId, onNetworkRemoved } = engine;
   const base = mkdtempSync(join(tmpdir(), 'wb-docker-'));
   const docker = new Docker({ socketPath });
   const openHost = open ?? ((host: LabHost) => new DockerDriver({ ...host, engine: { kind: 'unix', socketPath } }));
@@ -69,7 +72,7 @@ export async function createDockerLab({ socketPath, open, hostId }: EngineUnderT
     kill: async (id) => void process.kill(await pidOf(id), 'SIGKILL'),
     ensureCutShort: (spec) => ensureCutShort(base, own, socketPath, spec),
     occupy: (spec) => occupyName(docker, nameOf(spec.id), spec),
-    close: () => cleanUp(docker, base, hosts),
+    close: () => cleanUp(docker, base, hosts, onNetworkRemoved),
   };
 }
 
@@ -107,10 +110,18 @@ async function occupyName(docker: Docker, name: string, spec: GatewaySpec): Prom
   };
 }
 
-async function cleanUp(docker: Docker, base: string, hosts: readonly LabHost[]): Promise<void> {
+async function cleanUp(
+  docker: Docker,
+  base: string,
+  hosts: readonly LabHost[],
+  onRemoved: EngineUnderTest['onNetworkRemoved'],
+): Promise<void> {
   for (const { instance, secretsRoot } of hosts) {
     const named = await docker.listNetworks({ filters: JSON.stringify({ label: [`wirebot.instance=${instance}`] }) });
-    for (const { Id } of named) await docker.getNetwork(Id).remove();
+    for (const { Id, IPAM } of named) {
+      await docker.getNetwork(Id).remove();
+      for (const { Subnet } of IPAM?.Config ?? []) await onRemoved?.(Subnet!);
+    }
     rmSync(join(secretsRoot, '..'), { recursive: true, force: true });
   }
   rmSync(base, { recursive: true, force: true });

@@ -1,0 +1,24 @@
+import { existsSync, mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe } from 'vitest';
+import { describeGatewayDriver } from '#libs/testing';
+import { createDockerLab } from './testing/docker-lab.js';
+import { lowerBarriers, type PodmanService, startPodman } from './testing/podman-service.js';
+
+/** Root on a machine that has Podman or can install it; a machine of the project's CI has to. */
+const able =
+  (process.getuid?.() === 0 && (existsSync('/usr/bin/podman') || existsSync('/usr/bin/apt-get'))) ||
+  Boolean(process.env['CI']);
+
+describe.skipIf(!able)('with Podman (needs root)', () => {
+  let podman: PodmanService;
+  beforeAll(async () => {
+    podman = await startPodman(mkdtempSync(join(tmpdir(), 'wb-podman-')));
+  }, 400_000);
+  afterAll(() => podman?.stop());
+
+  describeGatewayDriver('DockerDriver on Podman', () =>
+    createDockerLab({ socketPath: podman.socketPath, onNetworkRemoved: lowerBarriers }),
+  );
+});
