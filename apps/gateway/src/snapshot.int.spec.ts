@@ -168,7 +168,7 @@ describe('a snapshot', () => {
       'is replaced with the whole folder',
       () => {
         renameSync(folder(source), `${folder(source)}.old`);
-        mkdirSync(folder(source));
+        addLargeFile('b', 1);
       },
     ],
   ];
