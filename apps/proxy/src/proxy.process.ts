@@ -87,6 +87,7 @@ export class ProxyProcess {
     table.onAsleep = (route) => {
       if (this.#pools.inFlight(originOf(route)) > 0) this.#room.stir(route);
     };
+    table.onMoved = (route) => this.#upgrades.leaveFormer(route);
     const parts = this.#edgeParts(calls);
     const requests = new EdgeRequests(parts);
     this.#upgrades = new EdgeUpgrades(parts);

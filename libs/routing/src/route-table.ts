@@ -34,6 +34,8 @@ export class RouteTable {
   readonly #slugs = new Map<string, TenantRoute>();
   readonly #agents = new Map<string, AgentRoute>();
   readonly #places = new Map<string, AgentRoute>();
+  /** Where each agent answered last; outlives snapshots, which may come with a move. */
+  readonly #homes = new Map<string, string>();
   readonly #revocations = new Revocations();
   readonly #providerKeys = new ProviderKeys();
   #position: { readonly epoch: string; readonly version: number } | undefined;
@@ -42,6 +44,8 @@ export class RouteTable {
   #accessChanges = 0;
   /** Told of every agent that a frame says is asleep. */
   onAsleep: ((route: AgentRoute) => void) | undefined;
+  /** Told of every agent that answers on another gateway than the frame before said. */
+  onMoved: ((route: AgentRoute) => void) | undefined;
 
   constructor(private readonly clock: Clock = new SystemClock()) {}
 
@@ -139,6 +143,7 @@ export class RouteTable {
     this.#providerKeys.clear();
     for (const tenant of frame.tenants) this.#putTenant(tenant);
     for (const agent of frame.agents) this.#putAgent(agent);
+    for (const id of this.#homes.keys()) if (!this.#agents.has(id)) this.#homes.delete(id);
     for (const key of frame.providerKeys) this.#providerKeys.put(key);
     this.#revocations.add(frame.revocations, this.clock.now().getTime());
     this.#keys = { issuer: frame.issuer, jwks: frame.jwks };
@@ -150,7 +155,10 @@ export class RouteTable {
 
   #applyDelta(frame: DeltaFrame, epoch: string): void {
     // Removals first: a delta may give a removed tenant's host or a removed agent's workspace to another one.
-    for (const id of frame.agents?.remove ?? []) this.#dropAgent(id);
+    for (const id of frame.agents?.remove ?? []) {
+      this.#dropAgent(id);
+      this.#homes.delete(id);
+    }
     for (const id of frame.tenants?.remove ?? []) this.#dropTenant(id);
     for (const tenant of frame.tenants?.upsert ?? []) this.#putTenant(tenant);
     for (const agent of frame.agents?.upsert ?? []) this.#putAgent(agent);
@@ -183,8 +191,11 @@ export class RouteTable {
   }
 
   #putAgent(agent: AgentRoute): void {
+    const before = this.#homes.get(agent.agentId);
     this.#dropAgent(agent.agentId);
     this.#agents.set(agent.agentId, agent);
+    if (agent.state === 'live') this.#homes.set(agent.agentId, agent.gatewayId);
+    if (agent.state === 'live' && before !== undefined && before !== agent.gatewayId) this.onMoved?.(agent);
     if (agent.state === 'asleep') this.onAsleep?.(agent);
     this.#places.set(placeKey(agent.tenantId, agent.workspaceId), agent);
   }

@@ -1,3 +1,4 @@
+import type { AgentRoute } from '#libs/contracts';
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { ForwardFault } from '../http/forward-fault.js';
@@ -33,7 +34,8 @@ interface Handshake {
 
 /** WebSockets: the handshake is judged and forwarded like a request, then two sockets are joined. */
 export class EdgeUpgrades {
-  readonly #pipes = new Set<SocketPipe>();
+  /** With the route that each was opened by. */
+  readonly #pipes = new Map<SocketPipe, AgentRoute>();
   #draining = false;
 
   constructor(private readonly parts: EdgeParts) {}
@@ -66,7 +68,16 @@ export class EdgeUpgrades {
   drain(): void {
     this.#draining = true;
     const jitter = Math.min(TIMES.drainJitter, this.#pipes.size * TIMES.drainJitterPerSocket);
-    for (const pipe of this.#pipes) setTimeout(() => pipe.leave(), Math.random() * jitter);
+    for (const pipe of this.#pipes.keys()) setTimeout(() => pipe.leave(), Math.random() * jitter);
+  }
+
+  /**
+   * The agent is on another gateway now. One that let go of it has closed its sockets by itself; one that could not be told,
+   * on a host that was given up, must not go on answering.
+   */
+  leaveFormer(route: AgentRoute): void {
+    for (const [pipe, { agentId, gatewayId }] of this.#pipes)
+      if (agentId === route.agentId && gatewayId !== route.gatewayId) pipe.leave();
   }
 
   #check(req: IncomingMessage): Target {
@@ -112,7 +123,7 @@ export class EdgeUpgrades {
       headersTimeout: TIMES.gatewayHeaders,
       onUpgrade: (answer, upstream) => {
         socket.off('close', cancel);
-        this.#join(socket, upstream as Socket, answer, requestId, holder);
+        this.#join(socket, upstream as Socket, answer, requestId, holder, access.agent);
       },
       onDeclined: (status, headers) => {
         const because = isSuspending(status, headers) ? 'asleep' : isMisrouted(status, headers) ? 'moved' : undefined;
@@ -133,6 +144,7 @@ export class EdgeUpgrades {
     answer: Record<string, string | string[] | undefined>,
     requestId: string,
     holder: SocketAccess,
+    route: AgentRoute,
   ): void {
     if (socket.destroyed) {
       upstream.destroy();
@@ -149,10 +161,12 @@ export class EdgeUpgrades {
       holder.end();
     };
     const pipe = new SocketPipe(socket, upstream, onClose, holder.onConnect);
-    this.#pipes.add(pipe);
+    this.#pipes.set(pipe, route);
     holder.begin(pipe);
     this.parts.metrics.upgrade();
-    if (this.#draining) pipe.leave();
+    const now = this.parts.table.agent(route.agentId);
+    const moved = now?.state === 'live' && now.gatewayId !== route.gatewayId;
+    if (this.#draining || moved) pipe.leave();
   }
 
   /** A client library shows the status of a failed handshake at most: the gateway's own body is not needed. */

@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
-import { id, Stack, until } from '../../test/stack.fixture.js';
+import { agentRoute, id, Stack, until } from '../../test/stack.fixture.js';
 
 const stack = new Stack();
 beforeAll(() => stack.start());
@@ -145,6 +145,29 @@ describe('sockets', () => {
       );
     });
     expect(text).toMatch(/^HTTP\/1.1 200 /);
+  });
+});
+
+describe('an agent that answers on another gateway now', () => {
+  it('leaves no socket on the former one, which may not have been told, and nobody else’s is touched', async () => {
+    const headers = { authorization: `Bearer ${await stack.token('a')}` };
+    const moving = await open('/t/acme/ws', ['wirebot.v1'], headers);
+    const staying = await open('/t/acme/ws', ['wirebot.v1'], { authorization: `Bearer ${await stack.token('b')}` });
+    const code = closeCode(moving.socket);
+    const at = agentRoute('a', 'acme', stack.gateway.port);
+    stack.change({ agents: { upsert: [{ ...at, state: 'held' }], remove: [] } });
+    moving.socket.send('still on its way');
+    expect(String(await moving.next())).toBe('still on its way');
+    stack.change({ agents: { upsert: [{ ...at, gatewayId: id('gw', 'other') }], remove: [] } });
+    expect(await code).toBe(1001);
+    staying.socket.send('here');
+    expect(String(await staying.next())).toBe('here');
+    staying.socket.close();
+    const again = await open('/t/acme/ws', ['wirebot.v1'], headers);
+    again.socket.send('back');
+    expect(String(await again.next())).toBe('back');
+    again.socket.close();
+    stack.change({ agents: { upsert: [at], remove: [] } });
   });
 });
 
