@@ -29,7 +29,7 @@ async function bareContainer(defer, { host, instance }) {
   const secretsRoot = await defaultSecretsRoot(INSTANCE);
   const user = { uid: 10_001, gid: 10_001 };
   const places = { instance: INSTANCE, stateRoot: state, secretsRoot, ports: PORTS, user };
-  const driver = new DockerDriver({ ...places, socketPath: host.socketPath });
+  const driver = new DockerDriver({ ...places, engine: { kind: 'unix', socketPath: host.socketPath } });
   const network = `wirebot-${INSTANCE}`;
   defer(async () => {
     for (const { id } of await driver.list(soon())) await driver.remove(id, soon());
