@@ -152,7 +152,8 @@ export class AgentReconciler {
   ): Promise<Outcome> {
     const gateway = agent.gateway!;
     // It never confirmed a configuration, so there is nothing of the agent on it.
-    const neverUsed = gateway.observedConfig === 0n && (gateway.kind === 'dedicated' || agent.attachedGeneration === null);
+    const neverUsed =
+      gateway.observedConfig === 0n && (gateway.kind === 'dedicated' || agent.attachedGeneration === null);
     await this.resources.asAgent(lease, async (tx) => {
       const condition = { type: 'Ready', status: false, reason: code, message };
       const data = { failures: { increment: 1 }, ...(neverUsed ? { gatewayId: null, ...DETACHED } : {}) };
