@@ -15,6 +15,8 @@ export interface ProvisioningConfig {
   readonly warmGateways: number;
   /** Failure drills only: a folder whose `plan` names the step to die at. Undefined: steps are not even looked at. */
   readonly drillDir: string | undefined;
+  /** Another gateway image in the configuration is rolled out to the fleet by itself. */
+  readonly autoRollout: boolean;
   /** What is on hosts and in no row: how long a stopped one is kept for a look, and how long its state is kept after that. */
   readonly orphans: { readonly graceSeconds: number; readonly keepDays: number };
 }
@@ -29,6 +31,7 @@ export function readProvisioningConfig(env: EnvironmentReader, driver: 'docker' 
     // A process starts fast enough when it is needed; a container waits for its network.
     warmGateways: env.integer('WIREBOT_WARM_GATEWAYS', { min: 0, max: 50 }, driver === 'docker' ? 1 : 0),
     drillDir: drill && resolve(drill),
+    autoRollout: env.oneOf('WIREBOT_AUTO_ROLLOUT', ['true', 'false'], 'true') === 'true',
     orphans: Object.freeze({
       graceSeconds: env.integer('WIREBOT_ORPHAN_GRACE_SECONDS', { min: 0, max: 2_592_000 }, 3_600),
       keepDays: env.integer('WIREBOT_ORPHAN_STATE_DAYS', { min: 0, max: 3_650 }, 7),

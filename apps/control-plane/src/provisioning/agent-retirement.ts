@@ -13,6 +13,7 @@ import { type Outcome, again, settled, waitFor } from './outcome.js';
 import { SLEEPING } from './phases.js';
 import { type AgentRecord, ResourcesRepository } from './resources.repository.js';
 import { StepObserver } from './steps.js';
+import { KeptStates } from './upgrades/kept-states.js';
 import { Waker } from './waker.js';
 
 const WAIT_MS = 2_000;
@@ -25,6 +26,7 @@ export class AgentRetirement {
     private readonly operations: OperationsRepository,
     private readonly routes: RoutePublisher,
     private readonly mover: AgentMover,
+    private readonly kept: KeptStates,
     private readonly runtime: GatewayRuntime,
     private readonly credentials: GatewayCredentials,
     private readonly waker: Waker,
@@ -103,6 +105,7 @@ export class AgentRetirement {
       await this.runtime.removeAgent(endpoint, agent.id, signal);
       this.steps.reached('agent', agent.phase, 'removed');
     }
+    await this.kept.dropOfTenant(agent.tenantId, signal);
     // One that is being made right now is let go of by its process within seconds.
     if (!(await this.backups.erase(agent, signal))) return waitFor(WAIT_MS);
     this.steps.reached('agent', agent.phase, 'backups-removed');

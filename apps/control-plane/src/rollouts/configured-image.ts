@@ -39,7 +39,8 @@ export class ConfiguredImage {
       await assertLeadership(tx, lead);
       await this.rollouts.lock(tx);
       const last = await tx.rollout.findFirst({ where: { actor: CONFIGURATION }, orderBy: { id: 'desc' } });
-      if (last?.image !== image) await this.#rollOut(tx, image, last !== null);
+      const isNew = last?.image !== image && (last === null || this.config.provisioning.autoRollout);
+      if (isNew) await this.#rollOut(tx, image, last !== null);
     });
     await this.outbox.announce();
     this.#seen = true;

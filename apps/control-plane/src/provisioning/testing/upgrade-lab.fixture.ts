@@ -32,7 +32,7 @@ const KINDS = {
       for (const id of fs.readdirSync(agents)) for (const file of fs.readdirSync(agents + '/' + id))
         if (/\\.(sqlite|db)$/.test(file)) fs.writeFileSync(agents + '/' + id + '/' + file, 'not a database any more'.repeat(500));
     }`,
-  'ends-soon': 'if (!copy) setTimeout(() => process.exit(5), 1_200);',
+  'ends-soon': 'if (!copy) setTimeout(() => process.exit(5), 700);',
 } as const;
 export type ImageKind = keyof typeof KINDS;
 

@@ -3,7 +3,7 @@ import { Database } from '#libs/database';
 import type { GatewayRecord } from '../resources.repository.js';
 
 /** How long a replaced gateway is looked at before its agents are reachable again, unless its rollout says otherwise. */
-export const VERIFY_SECONDS = 2;
+export const VERIFY_SECONDS = 1;
 
 /** What a gateway's rollout asks of its upgrade. */
 @Injectable()

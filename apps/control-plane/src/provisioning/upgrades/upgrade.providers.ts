@@ -1,4 +1,5 @@
 import { GatewayImages } from './gateway-images.js';
+import { KeptStates } from './kept-states.js';
 import { RehearsalCopy } from './rehearsal-copy.js';
 import { UpgradeBegin } from './upgrade-begin.js';
 import { UpgradeHost } from './upgrade-host.js';
@@ -12,6 +13,7 @@ import { UpgradeSwitch } from './upgrade-switch.js';
 /** The parts of an upgrade. */
 export const upgradeProviders = [
   GatewayImages,
+  KeptStates,
   UpgradeMetrics,
   UpgradePolicies,
   UpgradeRows,
