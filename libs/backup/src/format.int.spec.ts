@@ -6,7 +6,7 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { zstdDecompressSync } from 'node:zlib';
 import { Decrypter } from 'age-encryption';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { extract, pack } from 'tar-stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type AgeKeyPair, createAgeKeyPair } from './age.js';
@@ -140,7 +140,7 @@ describe('a damaged backup', () => {
       await writeFile(join(folder, stored.key), object);
       const meant = checksum === 'known' ? stored : { ...stored, ...measured(object) };
       const { stream, whole } = await openArchive(store, meant, never);
-      await expect(buffer(stream)).rejects.toThrow();
+      await expect(buffer(stream)).rejects.toBeInstanceOf(Error);
       await expect(whole).rejects.toMatchObject({ code: 'backup-damaged', retryable: false });
     },
   );
@@ -182,7 +182,7 @@ describe('what a gateway gives', () => {
 
   it.each(BAD)('%s is not stored', async (_, tar) => {
     const key = `ten/agt/bad-${(made += 1)}`;
-    await expect(writeArchive(store, key, tar(), keys.recipient, never)).rejects.toThrow();
+    await expect(writeArchive(store, key, tar(), keys.recipient, never)).rejects.toBeInstanceOf(Error);
     expect(await store.stat(key, never)).toBeUndefined();
   });
 
@@ -191,7 +191,7 @@ describe('what a gateway gives', () => {
     const stop = new AbortController();
     const writing = writeArchive(store, 'ten/agt/silent', silent, keys.recipient, stop.signal);
     stop.abort(new Error('called off'));
-    await expect(writing).rejects.toThrow();
+    await expect(writing).rejects.toBeInstanceOf(Error);
     expect([silent.destroyed, await store.stat('ten/agt/silent', never)]).toEqual([true, undefined]);
   });
 });

@@ -11,3 +11,4 @@ export {
 } from './format.js';
 export { openLocalStore, openS3Store, type S3Options } from './open-store.js';
 export { BackupStore, type StoredObject } from './store.js';
+export { unpackInto } from './unpack.js';

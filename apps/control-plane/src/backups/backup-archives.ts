@@ -48,6 +48,11 @@ export class BackupArchives {
     return checkArchive(await this.stores.of(row.store), await this.#stored(row), signal);
   }
 
+  /** Deletes what this attempt has stored, and nothing of any other. */
+  async removeAttempt(row: BackupRow, signal: AbortSignal): Promise<void> {
+    await (await this.stores.of(row.store)).delete(row.objectKey, signal);
+  }
+
   /** Deletes what attempts at this backup have stored; `except` the one of that key. Returns how many there were. */
   async remove(
     row: Pick<BackupRow, 'id' | 'tenantId' | 'agentId' | 'store'>,

@@ -17,6 +17,8 @@ import { type BackupRow, BackupsRepository } from './backups.repository.js';
 /** Longest time for one archive, in milliseconds. */
 const TRANSFER_LIMIT = 1_800_000;
 const WAIT_MS = 2_000;
+/** Long enough to take away what attempts have left. */
+const LAST_LEASE_SECONDS = 120;
 /** A process that dies this often over one backup dies because of it. */
 const MOST_ATTEMPTS = 50;
 
@@ -82,7 +84,8 @@ export class BackupRunner {
     const archive = await this.archives.write(row, tar, limit);
     this.steps.reached('backup', 'running', 'stored');
     if (!(await this.backups.succeed(row, archive, version))) {
-      await this.archives.remove(row, limit);
+      // Only this attempt's: what another process has made of it since is not this one's to touch.
+      await this.archives.removeAttempt(row, limit);
       throw new BackupLost(row.id);
     }
     this.steps.reached('backup', 'succeeded', 'recorded');
@@ -99,12 +102,13 @@ export class BackupRunner {
     const now = this.clock.now();
     const { code, message } = why;
     const over = isGivenUp(row.kind, row.createdAt, now) || row.attempts >= MOST_ATTEMPTS;
-    if (over) return this.#end(row, why, deadline(60_000));
+    if (over) return this.#end(row, why, AbortSignal.timeout(60_000));
     await this.backups.putBack(row, new Date(now.getTime() + milliseconds), { code, message });
   }
 
   /** No object stays of a backup that failed: what an attempt left goes first. */
   async #end(row: BackupRow, { code, message }: Waiting, signal: AbortSignal): Promise<void> {
+    if (!(await this.backups.renew(row, LAST_LEASE_SECONDS))) throw new BackupLost(row.id);
     await this.archives.remove(row, signal);
     this.steps.reached('backup', 'running', 'discarded');
     await this.backups.fail(row, { code, message });
