@@ -3,6 +3,7 @@ import { Database } from '#libs/database';
 import { GatewayDriver, type HostConnection, type HostFacts } from '#libs/drivers/core';
 import { deadline } from '#libs/kernel';
 import { LeaseGuard } from '../provisioning/lease-guard.js';
+import { CallMetrics } from '../provisioning/metrics/call-metrics.js';
 import { HostConnector } from './host-connector.js';
 import { HostCredentialStore } from './host-credentials.js';
 
@@ -35,6 +36,7 @@ export class HostDrivers {
     private readonly database: Database,
     private readonly local: GatewayDriver,
     private readonly guard: LeaseGuard,
+    private readonly calls: CallMetrics,
     private readonly connector: HostConnector,
     private readonly credentials: HostCredentialStore,
   ) {}
@@ -66,7 +68,7 @@ export class HostDrivers {
   #knownAs(hostId: string): Known {
     const found = this.#known.get(hostId);
     if (found) return found;
-    const driver = this.#make(hostId).then((made) => this.guard.guarded(made, READS));
+    const driver = this.#make(hostId).then((made) => this.guard.guarded(this.calls.measured(made, 'driver'), READS));
     const known: Known = { driver, facts: undefined };
     known.driver.catch(() => this.#forgetIf(hostId, known));
     this.#known.set(hostId, known);

@@ -1,7 +1,8 @@
+import { createHash } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { Database, Prisma, type Tx } from '#libs/database';
 import type { HostConnection, HostCredentials } from '#libs/drivers/core';
-import { Clock, Ids } from '#libs/kernel';
+import { Clock, ID_PREFIXES } from '#libs/kernel';
 import { AuditLog } from '../audit/audit-log.js';
 import { InvalidRequest } from '../http/http.errors.js';
 import { assertIfMatch } from '../http/etag.js';
@@ -11,7 +12,7 @@ import { HostCredentialStore } from './host-credentials.js';
 import type { HostFactsRecord } from './host-facts.js';
 import { HostProbe } from './host-probe.js';
 import { hostEtag, type HostView } from './host-view.js';
-import { HostIsConfigured, HostNameTaken, HostNotFound } from './hosts.errors.js';
+import { HostIsConfigured, HostNameTaken, HostNotFound, HostRegistered } from './hosts.errors.js';
 import { HostsRepository } from './hosts.repository.js';
 import { type HostRow, HostsService } from './hosts.service.js';
 
@@ -31,7 +32,6 @@ export class HostsAdminService {
     private readonly credentials: HostCredentialStore,
     private readonly probe: HostProbe,
     private readonly audit: AuditLog,
-    private readonly ids: Ids,
     private readonly clock: Clock,
   ) {}
 
@@ -47,26 +47,31 @@ export class HostsAdminService {
   }
 
   async register(actor: string, wanted: NewHostDto): Promise<Answered> {
-    const id = this.ids.next('host');
     const connection = toConnection(wanted.connection);
+    const id = hostIdOf(connection);
     const ports = checkedPorts(wanted.ports);
-    await this.database.system((tx) => this.#assertName(tx, wanted.name));
+    await this.database.system(async (tx) => {
+      await this.#assertName(tx, wanted.name);
+      await this.#assertFree(tx, id);
+    });
     const credentials = { ...wanted.credentials };
     const facts = await this.probe.try({ hostId: id, driver: 'docker', connection, credentials, ports }, even(ports));
     const sealed = wanted.credentials && (await this.credentials.seal(id, credentials));
     return this.database.system(async (tx) => {
       await this.#assertName(tx, wanted.name);
-      const row = await tx.host.create({
-        data: {
-          ...{ id, name: wanted.name, driver: 'docker', portFrom: ports.from, portTo: ports.to },
-          ...{
-            connection: connection as unknown as Json,
-            labels: { ...wanted.labels },
-            capacity: { ...wanted.capacity },
-          },
-          ...this.#seen(facts),
-        },
-      });
+      await this.#assertFree(tx, id);
+      const data = {
+        name: wanted.name,
+        driver: 'docker',
+        portFrom: ports.from,
+        portTo: ports.to,
+        connection: connection as unknown as Json,
+        labels: { ...wanted.labels },
+        capacity: { ...wanted.capacity },
+        ...this.#seen(facts),
+      };
+      const anew = { state: 'active', stateSince: this.clock.now(), reason: null, startEmpty: false };
+      const row = await tx.host.upsert({ where: { id }, create: { id, ...data }, update: { ...data, ...anew } });
       if (sealed) await this.credentials.put(tx, id, sealed);
       const answer = await this.#answer(tx, row);
       await this.#record(tx, actor, 'host.register', id, { name: row.name, connection: connection.kind });
@@ -138,6 +143,11 @@ export class HostsAdminService {
     return row;
   }
 
+  async #assertFree(tx: Tx, id: string): Promise<void> {
+    const taken = await this.hosts.find(tx, id);
+    if (taken) throw new HostRegistered(taken.name);
+  }
+
   async #assertName(tx: Tx, name: string): Promise<void> {
     await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtextextended(${`host:${name}`}, 0))`;
     if ((await tx.host.count({ where: { name } })) > 0) throw new HostNameTaken();
@@ -155,6 +165,23 @@ export class HostsAdminService {
     await this.audit.record(tx, { tenantId: null, actor, action, resource: 'host', resourceId, data });
   }
 }
+
+/**
+ * An engine remembers whose it is by the host's id (the label of its network): whoever registers it again, after a trial that
+ * failed or after its removal, finds the same one.
+ */
+function hostIdOf(connection: HostConnection): string {
+  const place = connection.kind === 'unix' ? [connection.socketPath] : placeOf(connection);
+  const digest = createHash('sha256')
+    .update(JSON.stringify([connection.kind, ...place]))
+    .digest('hex');
+  return `${ID_PREFIXES.host}_${digest.slice(0, 26)}`;
+}
+
+const placeOf = (connection: HostConnection): (string | number | undefined)[] =>
+  connection.kind === 'tls' || connection.kind === 'ssh'
+    ? [connection.host, connection.port, connection.kind === 'ssh' ? connection.socketPath : undefined]
+    : [];
 
 /** Of the control plane's own environment. */
 export const isConfigured = ({ connection }: HostRow): boolean => {
@@ -194,6 +221,13 @@ function changesOf({ name, connection, ports, labels, capacity }: ChangeHostDto)
 }
 
 const auditOf = ({ name, portFrom, portTo, labels, capacity, connection }: HostRow): Json => ({
-  ...{ name, ports: `${portFrom}-${portTo}`, connection: (connection as { kind: string }).kind },
-  ...{ labels: labels as Json, capacity: capacity as Json },
+  name,
+  ports: `${portFrom}-${portTo}`,
+  connection: (
+    connection as {
+      kind: string;
+    }
+  ).kind,
+  labels: labels as Json,
+  capacity: capacity as Json,
 });

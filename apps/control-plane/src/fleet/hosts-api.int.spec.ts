@@ -22,8 +22,12 @@ let tenant: string;
 type Body = HostView & { code: string; detail: string; errors?: { field: string }[] };
 async function call(method: string, path: string, payload?: object, headers: object = {}, key = operator) {
   const answer = await plane.app.inject({
-    ...{ method: method as 'GET', url: `/v1/admin/hosts${path}` },
-    headers: { authorization: `Bearer ${key}`, ...headers },
+    method: method as 'GET',
+    url: `/v1/admin/hosts${path}`,
+    headers: {
+      authorization: `Bearer ${key}`,
+      ...headers,
+    },
     ...(payload ? { payload } : {}),
   });
   return {
@@ -40,7 +44,9 @@ describe('hosts, registered and changed by operators', () => {
 
   beforeAll(async () => {
     plane = await ControlPlaneFixture.start({
-      ...{ WIREBOT_DRIVER: 'process', WIREBOT_GATEWAY_IMAGE: BUNDLE, WIREBOT_GATEWAY_PORTS: '19200-19209' },
+      WIREBOT_DRIVER: 'process',
+      WIREBOT_GATEWAY_IMAGE: BUNDLE,
+      WIREBOT_GATEWAY_PORTS: '19200-19209',
       WIREBOT_ROLES: 'api',
     });
     const keys = plane.app.get(ApiKeysService);
@@ -146,9 +152,20 @@ describe('hosts, registered and changed by operators', () => {
     verdict = () => undefined;
   });
 
+  it('is one host for an engine, and the same one again after its removal', async () => {
+    const connection = { ...TLS, host: 'again.example' };
+    const made = (await call('POST', '', { name: 'once', connection, ports: PORTS })).body;
+    const twice = await call('POST', '', { name: 'twice', connection, ports: PORTS });
+    expect([twice.status, twice.body.code]).toEqual([409, 'host-registered']);
+    expect((await call('DELETE', `/${made.id}`)).status).toBe(204);
+    const again = await call('POST', '', { name: 'once', connection, ports: PORTS });
+    expect([again.status, again.body.id, again.body.state]).toEqual([201, made.id, 'active']);
+    expect((await call('DELETE', `/${made.id}`)).status).toBe(204);
+  });
+
   it('has one host of a name, also when two are registered at once', async () => {
     const both = await Promise.all(
-      [1, 2].map(() => call('POST', '', { name: 'twin', connection: UNIX, ports: PORTS })),
+      [1, 2].map((port) => call('POST', '', { name: 'twin', connection: { ...TLS, port }, ports: PORTS })),
     );
     expect(both.map(({ status }) => status).sort()).toEqual([201, 409]);
     expect(both.find(({ status }) => status === 409)?.body.code).toBe('host-name-taken');

@@ -16,6 +16,14 @@ export class HostNameTaken extends DomainError {
   }
 }
 
+export class HostRegistered extends DomainError {
+  readonly code = 'host-registered';
+  readonly kind = 'conflict';
+  constructor(name: string) {
+    super(`This engine is registered already, as the host ${name}; an engine is one host.`);
+  }
+}
+
 /** It was tried with a gateway, and something of what gateways need is not as it must be. */
 export class HostUnusable extends DomainError {
   readonly code = 'host-unusable';

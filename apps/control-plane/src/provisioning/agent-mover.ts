@@ -187,9 +187,13 @@ export class AgentMover {
         phase: active(agent) ? 'attaching' : 'detaching',
         condition: OPEN,
         data: {
-          ...{ gatewayId: target.id, targetGatewayId: null, previousGatewayId: source.id },
-          ...{ attachedTo: active(agent) ? target.id : null, attachedGeneration: attached },
-          ...{ leaveGatewayId: null, wantedHostId: null },
+          gatewayId: target.id,
+          targetGatewayId: null,
+          previousGatewayId: source.id,
+          attachedTo: active(agent) ? target.id : null,
+          attachedGeneration: attached,
+          leaveGatewayId: null,
+          wantedHostId: null,
         },
       });
       await this.operations.progress(tx, agent.id, 'attach');

@@ -4,15 +4,25 @@ import { type BalancedCell, type BalanceRules, idlest, planBalance } from './bal
 const now = new Date('2026-11-21T12:00:00Z');
 const LATE = { load: { eventLoopP99Ms: 900, rssBytes: 1, memoryLimitBytes: 10 }, loadAt: now };
 const cell = (id: string, agents: number, over: Partial<BalancedCell> = {}): BalancedCell => ({
-  ...{ id, agents, hostId: 'hst_a', tenantId: 'ten_a', moving: 0, load: null, loadAt: null },
+  id,
+  agents,
+  hostId: 'hst_a',
+  tenantId: 'ten_a',
+  moving: 0,
+  load: null,
+  loadAt: null,
   ...over,
 });
 const rules = (over: Partial<BalanceRules> = {}): BalanceRules => ({ size: 10, now, merge: false, ...over });
 const plan = (cells: BalancedCell[], over?: Partial<BalanceRules>) =>
   planBalance(cells, rules(over)).map(({ cell: { id }, most, reason }) => [id, most, reason]);
 const agent = (agentId: string, activeTasks: number, sockets: number, diskBytes = 0) => ({
-  ...{ agentId, activeTasks, sockets, diskBytes },
-  ...{ open: true, fault: null },
+  agentId,
+  activeTasks,
+  sockets,
+  diskBytes,
+  open: true,
+  fault: null,
 });
 
 describe('the balance of cells', () => {

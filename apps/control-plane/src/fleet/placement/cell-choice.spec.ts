@@ -9,11 +9,19 @@ const load = (eventLoopP99Ms: number, share: number) => ({
   memoryLimitBytes: 1_000,
 });
 const cell = (id: string, agents: number, over: Partial<Cell> = {}): Cell => ({
-  ...{ id, agents, hostId: 'hst_a', load: null, loadAt: null },
+  id,
+  agents,
+  hostId: 'hst_a',
+  load: null,
+  loadAt: null,
   ...over,
 });
 const wish = (over: Partial<CellWish> = {}): CellWish => ({
-  ...{ size: 10, now, except: null, hostId: null, relief: false },
+  size: 10,
+  now,
+  except: null,
+  hostId: null,
+  relief: false,
   ...over,
 });
 const chosen = (cells: Cell[], over?: Partial<CellWish>) => chooseCell(cells, wish(over))?.id;

@@ -35,7 +35,14 @@ function toCandidate(row: Row): HostCandidate {
   const { id, name, state, silent, labels, capacity, facts, gateways, cpus } = row;
   const disk = facts?.disk;
   return {
-    ...{ id, name, state, silent, labels, capacity, gateways, cpus },
+    id,
+    name,
+    state,
+    silent,
+    labels,
+    capacity,
+    gateways,
+    cpus,
     memoryMb: row.memory_mb,
     freePorts: row.free_ports,
     freeDiskMb: disk ? Math.floor(disk.freeBytes / MB) : null,

@@ -65,8 +65,13 @@ export class LostAgents {
       ...(agent.desiredState === 'active' ? { phase: next } : {}),
       condition,
       data: {
-        ...{ gatewayId: null, targetGatewayId: null, attachedTo: null, attachedGeneration: null },
-        ...{ leaveGatewayId: null, wantedHostId: null, restoreBackupId: backupId },
+        gatewayId: null,
+        targetGatewayId: null,
+        attachedTo: null,
+        attachedGeneration: null,
+        leaveGatewayId: null,
+        wantedHostId: null,
+        restoreBackupId: backupId,
       },
     });
     if (agent.targetGateway?.kind === 'dedicated')

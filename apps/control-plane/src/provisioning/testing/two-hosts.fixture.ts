@@ -59,7 +59,9 @@ export class TwoHosts {
   ): Promise<{ status: number; body: T }> {
     const headers = { authorization: `Bearer ${this.key}` };
     const answer = await this.plane.app.inject({
-      ...{ method: method as 'GET', url, headers },
+      method: method as 'GET',
+      url,
+      headers,
       ...(payload ? { payload } : {}),
     });
     return { status: answer.statusCode, body: (answer.body ? answer.json() : undefined) as T };
