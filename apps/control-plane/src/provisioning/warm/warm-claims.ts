@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Prisma, type Tx } from '#libs/database';
+import { Metrics } from '#libs/telemetry';
 import type { TierResources } from '#libs/trust';
 
 /** A gateway that an agent needs now. */
@@ -21,6 +22,14 @@ const AWAKE_SECONDS = 300;
 /** Makes a gateway of the pool a tenant's, in the transaction that places its agent. */
 @Injectable()
 export class WarmClaims {
+  readonly #placements;
+
+  constructor(metrics: Metrics) {
+    const help =
+      'New gateways for tenants, by whether they were made ahead, took the place of one that was, or neither.';
+    this.#placements = metrics.counter('gateway_placements_total', help, ['from']);
+  }
+
   /**
    * The id of a warm gateway that is the tenant's from now on; undefined: none is there, and nobody waits for one. One
    * statement that skips rows which others are taking: no two placements get the same. The process learns of it from the
@@ -42,6 +51,7 @@ export class WarmClaims {
         ORDER BY (g.resources->>'cpus')::float = ${cpus} AND (g.resources->>'pids')::int = ${pids} DESC, g.created_at
         FOR UPDATE OF g SKIP LOCKED LIMIT 1)
       RETURNING id`;
+    this.#placements.inc({ from: rows[0] ? 'pool' : 'cold' });
     return rows[0]?.id;
   }
 

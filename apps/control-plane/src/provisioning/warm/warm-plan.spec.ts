@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { distinctKinds, planPool, type PoolGateway, type WarmWish } from './warm-plan.js';
+import { distinctKinds, placesNow, planPool, type PoolGateway, type WarmWish } from './warm-plan.js';
 import type { WarmKind } from './warm-pool.settings.js';
 
 const kind = (memoryMb: number, cpus = 1): WarmKind => ({ memoryMb, cpus, pids: 256 });
@@ -90,5 +90,34 @@ describe('the plan of the pool', () => {
           expect(after.filter(({ hostId }) => hostId === host).length).toBeLessThanOrEqual(wanted.maxPerHost);
       }),
     );
+  });
+});
+
+describe('what is made now', () => {
+  const places = [
+    { hostId: 'a', kind: kind(512) },
+    { hostId: 'b', kind: kind(512) },
+  ];
+  const now = (...rows: (Partial<PoolGateway> & { desiredState?: string })[]): string[] => {
+    const pool = rows.map((row, index) => ({ ...gateway(`g${index}`), desiredState: 'running', ...row }));
+    return placesNow(places, pool, ['a', 'b']).map(({ hostId }) => hostId);
+  };
+
+  it('is everything while all that is there is ready', () => {
+    expect(now({})).toEqual(['a', 'b']);
+  });
+
+  it('is nothing while another one is being made', () => {
+    expect(now({ phase: 'starting' })).toEqual([]);
+  });
+
+  it('waits for one that goes on the same host only', () => {
+    expect(now({ phase: 'deleting', desiredState: 'deleted' })).toEqual(['b']);
+    expect(now({ desiredState: 'deleted' })).toEqual(['b']);
+  });
+
+  it('does not wait for hosts that are away', () => {
+    expect(now({ hostId: 'gone', phase: 'creating' })).toEqual(['a', 'b']);
+    expect(now({ phase: 'lost' })).toEqual(['a', 'b']);
   });
 });

@@ -25,10 +25,15 @@ export interface WarmWish {
 
 export type Surplus = 'image-changed' | 'host-leaves' | 'too-old' | 'too-many';
 
+export interface WarmPlace {
+  readonly hostId: string;
+  readonly kind: WarmKind;
+}
+
 export interface WarmPlan {
   readonly remove: readonly { readonly id: string; readonly reason: Surplus }[];
-  /** What to make next, the most important first. */
-  readonly missing: readonly { readonly hostId: string; readonly kind: WarmKind }[];
+  /** What is to be made, the most important first. */
+  readonly missing: readonly WarmPlace[];
 }
 
 const place = (hostId: string, memoryMb: number): string => `${hostId}/${memoryMb}`;
@@ -38,7 +43,7 @@ export const distinctKinds = (kinds: readonly WarmKind[]): WarmKind[] =>
   kinds.filter(({ memoryMb }, index) => kinds.findIndex((kind) => kind.memoryMb === memoryMb) === index);
 
 /** One of each kind on every host before a second of any. */
-function* placesOf(wish: WarmWish): Generator<{ readonly hostId: string; readonly kind: WarmKind }> {
+function* placesOf(wish: WarmWish): Generator<WarmPlace> {
   const left = new Map(wish.hostIds.map((hostId) => [hostId, wish.maxPerHost]));
   for (let turn = 0; turn < wish.size; turn += 1) {
     for (const kind of wish.kinds) {
@@ -76,4 +81,22 @@ export function planPool(wish: WarmWish, pool: readonly PoolGateway[]): WarmPlan
   }
   const surplus = [...usable.values()].flat().map(({ id }) => ({ id, reason: 'too-many' as const }));
   return { remove: [...remove, ...surplus], missing };
+}
+
+/**
+ * What of it can be made now: one gateway at a time, and none on a host where one still goes, because it holds a port and
+ * memory. What happens on hosts that take nothing holds nobody up: it may last as long as they are away.
+ */
+export function placesNow(
+  missing: readonly WarmPlace[],
+  pool: readonly (Pick<PoolGateway, 'hostId' | 'phase'> & { readonly desiredState: string })[],
+  hostIds: readonly string[],
+): readonly WarmPlace[] {
+  const changing = pool.filter(
+    ({ hostId, phase, desiredState }) =>
+      hostIds.includes(hostId) && phase !== 'lost' && (phase !== 'warm' || desiredState !== 'running'),
+  );
+  if (changing.some(({ desiredState }) => desiredState === 'running')) return [];
+  const leaving = new Set(changing.map(({ hostId }) => hostId));
+  return missing.filter(({ hostId }) => !leaving.has(hostId));
 }

@@ -28,6 +28,9 @@ export interface WarmPool {
   readonly gateways: readonly PoolRow[];
 }
 
+/** What has failed so often in a row is not about to need the host. */
+const HOPELESS = 3;
+
 /** The rows of the pool. They are nobody's: every transaction is the system's. */
 @Injectable()
 export class WarmPoolRepository {
@@ -75,8 +78,14 @@ export class WarmPoolRepository {
     await tx.$executeRaw`UPDATE installation SET settings = settings || ${change}::jsonb WHERE id = 1`;
   }
 
-  /** Changes what is named; the rest of the state stays as others wrote it. */
-  async saveState(tx: Tx, state: WarmPoolState): Promise<void> {
+  /** What is known of fills. What is known of claims stays as the reconcilers wrote it. */
+  async saveFills(tx: Tx, state: WarmPoolState): Promise<void> {
+    const { subject, failures, lastFailure, nextTryAt, stopped, note } = state;
+    const known = Object.entries({ subject, failures, lastFailure, nextTryAt, stopped, note });
+    await this.#saveState(tx, Object.fromEntries(known.filter(([, value]) => value !== undefined)));
+  }
+
+  async #saveState(tx: Tx, state: WarmPoolState): Promise<void> {
     await tx.$executeRaw`UPDATE installation SET warm_pool = warm_pool || ${JSON.stringify(state)}::jsonb WHERE id = 1`;
   }
 
@@ -113,9 +122,9 @@ export class WarmPoolRepository {
   async isBusy(quietSeconds: number): Promise<boolean> {
     const rows = await this.database.raw.$queryRaw<{ busy: boolean }[]>`
       SELECT EXISTS (
-        SELECT 1 FROM gateways WHERE pool IS NULL AND desired_state = 'running' AND phase IN ('pending', 'creating', 'starting')
+        SELECT 1 FROM gateways WHERE pool IS NULL AND desired_state = 'running' AND phase IN ('pending', 'creating', 'starting') AND failures < ${HOPELESS}
       ) OR EXISTS (
-        SELECT 1 FROM agents WHERE phase IN ('pending', 'placing', 'waiting', 'restoring', 'attaching', 'moving')
+        SELECT 1 FROM agents WHERE phase IN ('pending', 'placing', 'waiting', 'restoring', 'attaching', 'moving') AND failures < ${HOPELESS}
           OR phase_since > now() - make_interval(secs => ${quietSeconds})
       ) AS busy`;
     return rows[0]!.busy;
@@ -160,8 +169,9 @@ export class WarmPoolRepository {
   /** A gateway did not take its identity: the others are left alone for a while. */
   async noteLostClaim(): Promise<void> {
     await this.database.system(async (tx) => {
-      const { state } = await this.readIn(tx);
-      await this.saveState(tx, afterLostClaim(state, this.clock.now()));
+      const rows = await tx.$queryRaw<{ state: WarmPoolState }[]>`
+        SELECT warm_pool AS state FROM installation WHERE id = 1 FOR UPDATE`;
+      await this.#saveState(tx, afterLostClaim(rows[0]!.state, this.clock.now()));
     });
   }
 

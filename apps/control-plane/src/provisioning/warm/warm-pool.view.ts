@@ -63,7 +63,7 @@ export function toWarmPoolView(
 }
 
 function conditionOf(size: number, ready: number, changing: number, note: WarmNote | undefined) {
-  if (note) return { status: false, ...note };
+  if (note && size > 0) return { status: false, ...note };
   if (size === 0) return { status: true, reason: 'off', message: 'No gateway is made ahead.' };
   if (changing > 0) return { status: true, reason: 'changing', message: 'Gateways are being made or replaced.' };
   const message = ready === 1 ? 'One gateway is ready to be claimed.' : `${ready} gateways are ready to be claimed.`;
