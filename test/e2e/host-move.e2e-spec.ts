@@ -166,7 +166,8 @@ describe.skipIf(!able)('two engines as two hosts', () => {
     await moved('sol', farId);
     const token = await api.token('sol');
     const said = await chat(token, 'remember the number 815');
-    const backup = await api.call<{ operation?: { id: string }; id: string }>('POST', '/v1/members/sol/backups', {});
+    const tenant = { 'wirebot-tenant': stack.file.tenant.id };
+    const backup = await operator.call<{ id: string }>('POST', '/v1/members/sol/backups', {}, tenant);
     expect([200, 201, 202]).toContain(backup.status);
     await until(
       () => stack.database.query<{ status: string }>(`SELECT status FROM backups ORDER BY created_at DESC LIMIT 1`),

@@ -16,7 +16,8 @@ export class ResumingReader {
   ) {}
 
   async start(): Promise<ChatSocket> {
-    this.#socket = await ChatSocket.open(this.token, { session: this.session, after: this.after });
+    this.#socket = await ChatSocket.open(this.token, { session: this.session, after: this.#last });
+    this.#taken = 0;
     return this.#socket;
   }
 

@@ -49,7 +49,9 @@ export class CellBalance implements Duty, OnModuleInit {
     for (const [id, at] of this.#gave) if (now.getTime() - at > CELL_PAUSE) this.#gave.delete(id);
     const { sharedCellSize: size, provisioning } = this.config;
     const plan = planBalance(await this.#cells(), { size, now, merge: provisioning.mergeCells });
-    for (const relief of plan) if (!this.#gave.has(relief.cell.id)) await this.#relieve(relief, lead, signal);
+    // A merge is paced by its moves alone: it goes by places, not by what a load of the last minute says.
+    const due = plan.filter(({ cell, reason }) => reason === 'nearly-empty' || !this.#gave.has(cell.id));
+    for (const relief of due) await this.#relieve(relief, lead, signal);
     if (provisioning.mergeCells) await this.#endEmpty(lead);
   }
 
