@@ -141,7 +141,8 @@ function member(name: string, tier: string, kind: 'shared' | 'dedicated'): Membe
     phase: 'ready',
     url: 'http://127.0.0.1/',
   };
-  const common = { trustModeMax: 1 as const, createdAt: AT, updatedAt: AT, status: 'active' as const };
+  const disk = { usedBytes: null, limitBytes: null };
+  const common = { trustModeMax: 1 as const, createdAt: AT, updatedAt: AT, status: 'active' as const, disk };
   return { id: `mem_${externalId}`, externalId, email: `${externalId}@example.com`, name, tier, gateway, ...common };
 }
 

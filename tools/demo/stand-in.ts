@@ -85,6 +85,7 @@ export class StackStandIn {
       email: 'a@example.com',
       tier,
       gateway,
+      disk: { usedBytes: null, limitBytes: null },
       ...common,
     });
     if (moved && this.fault === 'forgets') for (const messages of this.#sessions.values()) messages.length = 0;

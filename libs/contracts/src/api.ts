@@ -20,6 +20,8 @@ export interface MemberView {
     readonly phase: string;
     readonly url: string;
   } | null;
+  /** What the agent keeps, as its gateway said last, of what the tier allows; null: not measured yet, no limit. */
+  readonly disk: { readonly usedBytes: number | null; readonly limitBytes: number | null };
   readonly createdAt: string;
   readonly updatedAt: string;
 }

@@ -12,6 +12,8 @@ export interface Lease {
   readonly fence: bigint;
   /** The due time set while it is held; another value at release means that somebody asked for another look meanwhile. */
   readonly dueMark: Date;
+  /** How long the row had been due when it was taken, in milliseconds; null when it was not. */
+  readonly lateMs: number | null;
 }
 
 /**
@@ -25,16 +27,17 @@ export async function takeLease(
   owner: string,
   seconds: number,
 ): Promise<Lease | undefined> {
-  const rows = await database.raw.$queryRawUnsafe<{ fence: bigint; due_at: Date }[]>(
-    `UPDATE "${table}" SET lease_owner = $2, fence = fence + 1,
+  const rows = await database.raw.$queryRawUnsafe<{ fence: bigint; due_at: Date; late: number | null }[]>(
+    `WITH free AS (SELECT id, due_at FROM "${table}" WHERE id = $1 AND (lease_until IS NULL OR lease_until < now()) FOR UPDATE SKIP LOCKED)
+     UPDATE "${table}" t SET lease_owner = $2, fence = t.fence + 1,
        lease_until = now() + make_interval(secs => $3), due_at = now() + make_interval(secs => $3)
-     WHERE id = (SELECT id FROM "${table}" WHERE id = $1 AND (lease_until IS NULL OR lease_until < now()) FOR UPDATE SKIP LOCKED)
-     RETURNING fence, due_at`,
+     FROM free WHERE t.id = free.id
+     RETURNING t.fence, t.due_at, CASE WHEN free.due_at <= now() THEN extract(epoch FROM now() - free.due_at)::double precision * 1000 END AS late`,
     id,
     owner,
     seconds,
   );
-  return rows[0] ? { id, fence: rows[0].fence, dueMark: rows[0].due_at } : undefined;
+  return rows[0] ? { id, fence: rows[0].fence, dueMark: rows[0].due_at, lateMs: rows[0].late } : undefined;
 }
 
 /** Extends a lease that is still ours; false means it was lost and the holder must stop. */

@@ -20,13 +20,17 @@ export interface GatewayView {
   readonly desiredState: string;
   readonly port: number | null;
   readonly agents: number;
+  /** Of its agents' folders together, as it said last. */
+  readonly diskBytes: number;
+  /** Since when an operator holds it; null: nobody does. */
+  readonly quarantinedAt: string | null;
   readonly conditions: readonly Condition[];
   readonly createdAt: string;
 }
 
 type OfTenant<T> = T & { readonly tenantId: string };
 
-const GATEWAY = { host: true, _count: { select: { attached: true } } } satisfies Prisma.GatewayInclude;
+const GATEWAY = { host: true, attached: { select: { diskBytes: true } } } satisfies Prisma.GatewayInclude;
 
 const toGatewayView = (row: Prisma.GatewayGetPayload<{ include: typeof GATEWAY }>): GatewayView => ({
   id: row.id,
@@ -38,7 +42,9 @@ const toGatewayView = (row: Prisma.GatewayGetPayload<{ include: typeof GATEWAY }
   phaseSince: row.phaseSince.toISOString(),
   desiredState: row.desiredState,
   port: row.port,
-  agents: row._count.attached,
+  agents: row.attached.length,
+  diskBytes: row.attached.reduce((sum, { diskBytes }) => sum + Number(diskBytes ?? 0n), 0),
+  quarantinedAt: row.quarantinedAt?.toISOString() ?? null,
   conditions: conditionsOf(row.conditions),
   createdAt: row.createdAt.toISOString(),
 });

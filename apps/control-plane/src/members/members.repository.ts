@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { MemberStatus, MemberView } from '#libs/contracts';
 import type { Prisma, Tx } from '#libs/database';
 import { etagOf } from '../http/etag.js';
+import { diskLimitOf } from '../tiers/disk-limit.js';
 import { ceilingFrom } from '../trust/ceilings.js';
 
 const VIEW = {
@@ -84,6 +85,7 @@ export function toMemberView(member: MemberRecord, tiers: readonly TierRow[], pr
             url: agentUrl(proxyUrl, member.tenant.slug, agent.id),
           }
         : null,
+    disk: { usedBytes: agent?.diskBytes == null ? null : Number(agent.diskBytes), limitBytes: diskLimitOf(tier) },
     createdAt: member.createdAt.toISOString(),
     updatedAt: member.updatedAt.toISOString(),
   };

@@ -6,6 +6,7 @@ import { Clock } from '#libs/kernel';
 import { compileTrustProfile, type TierLimits } from '#libs/trust';
 import { GatewayCredentials } from '../secrets/gateway-credentials.js';
 import { GatewaySecretReader, type SecretsHolder } from '../secrets/gateway-secret.reader.js';
+import { diskLimitOf } from '../tiers/disk-limit.js';
 import { ceilingFrom } from '../trust/ceilings.js';
 
 /** Longest answer of a model call, in tokens. */
@@ -92,13 +93,7 @@ export class ConfigCompiler {
         tier: tier && { ...tier, limits: tier.limits as unknown as Partial<TierLimits> },
       }),
       model: { ...this.config.model, maxOutputTokens: MAX_OUTPUT_TOKENS },
-      diskBytes: diskBytesOf(tier),
+      diskBytes: diskLimitOf(tier),
     };
   }
-}
-
-/** Of one agent's folder; a tier of before says nothing, and that is no limit. */
-function diskBytesOf(tier: TierRow | undefined): number | null {
-  const { diskMb } = (tier?.resources ?? {}) as { diskMb?: number | null };
-  return typeof diskMb === 'number' ? diskMb * 1024 * 1024 : null;
 }

@@ -35,6 +35,8 @@ import { GatewayUpgrade } from './gateway-upgrade.js';
 import { inventoryProviders } from './inventory/inventory.providers.js';
 import { upgradeProviders } from './upgrades/upgrade.providers.js';
 import { LeaseGuard } from './lease-guard.js';
+import { CallMetrics } from './metrics/call-metrics.js';
+import { watchProviders } from './metrics/metrics.providers.js';
 import { PhaseMetrics } from './phase-metrics.js';
 import { StepBreaker } from './step-breaker.js';
 import { sleepControllers, sleepProviders } from './sleep/sleep.providers.js';
@@ -77,8 +79,9 @@ const RUNTIME_READS: ReadonlySet<string> = new Set(['status', 'snapshotAgent', '
     gatewayDriverProvider,
     {
       provide: GatewayRuntime,
-      inject: [LeaseGuard],
-      useFactory: (guard: LeaseGuard) => guard.guarded(new WirebotRuntime(), RUNTIME_READS),
+      inject: [LeaseGuard, CallMetrics],
+      useFactory: (guard: LeaseGuard, calls: CallMetrics) =>
+        guard.guarded(calls.measured(new WirebotRuntime(), 'runtime'), RUNTIME_READS),
     },
     {
       provide: StepObserver,
@@ -87,6 +90,7 @@ const RUNTIME_READS: ReadonlySet<string> = new Set(['status', 'snapshotAgent', '
         provisioning.drillDir ? new StepBreaker(provisioning.drillDir) : new StepObserver(),
     },
     PhaseMetrics,
+    ...watchProviders,
     ResourcesRepository,
     LeaseGuard,
     HostDrivers,

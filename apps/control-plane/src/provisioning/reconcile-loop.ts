@@ -19,6 +19,7 @@ import { AgentReconciler } from './agent-reconciler.js';
 import { GatewayReconciler } from './gateway-reconciler.js';
 import { Housekeeping } from './housekeeping.js';
 import { HeldLease, type Instant, LeaseGuard } from './lease-guard.js';
+import { type PassOutcome, ReconcileMetrics } from './metrics/reconcile-metrics.js';
 import { LeaseLost } from './provisioning.errors.js';
 import { Waker } from './waker.js';
 
@@ -61,6 +62,7 @@ export class ReconcileLoop implements OnApplicationBootstrap, BeforeApplicationS
     private readonly guard: LeaseGuard,
     private readonly waker: Waker,
     private readonly wakes: WakeQueue,
+    private readonly metrics: ReconcileMetrics,
     private readonly logger: Log,
   ) {}
 
@@ -118,14 +120,22 @@ export class ReconcileLoop implements OnApplicationBootstrap, BeforeApplicationS
 
   /** One pass under a lease. Never rejects: what failed is on the row and in the log, and the sweep comes back to it. */
   async #run(job: Job): Promise<void> {
+    const since = { monotonic: performance.now(), wall: Date.now() };
     try {
-      const since = { monotonic: performance.now(), wall: Date.now() };
       const lease = await takeLease(this.database, job.table, job.id, this.config.nodeName, this.config.leaseSeconds);
-      if (lease) await this.#pass(job, lease, since);
+      if (!lease) return;
+      this.metrics.taken(job.table, lease.lateMs);
+      await this.#pass(job, lease, since);
+      this.#measure(job, since, 'done');
     } catch (error) {
+      this.#measure(job, since, error instanceof LeaseLost ? 'lost' : 'failed');
       if (error instanceof LeaseLost || this.#stop.signal.aborted) return;
       this.logger.error({ err: error, resource: job.id }, 'reconcile pass failed');
     }
+  }
+
+  #measure({ table }: Job, since: Instant, outcome: PassOutcome): void {
+    this.metrics.passed(table, outcome, performance.now() - since.monotonic);
   }
 
   async #pass(job: Job, lease: Lease, since: Instant): Promise<void> {

@@ -22,7 +22,7 @@ export interface TierPlan {
   readonly moves: readonly PlannedAgent[];
   /** Get a new configuration and route. */
   readonly rerenders: readonly PlannedAgent[];
-  /** Dedicated gateways that start again with other resources. */
+  /** Dedicated gateways that start again with other resources. How much disk an agent may use is only told to its gateway. */
   readonly restarts: readonly string[];
 }
 
@@ -54,7 +54,8 @@ export class TierPlanner {
       current.flatMap(({ memberId, mode }, index) =>
         Math.sign((assumed[index]?.mode ?? mode) - mode) === direction ? [memberId] : [],
       );
-    const rendered = changes.some((change) => RENDERED.includes(change));
+    const [ofProcess, ofDisk] = resourceChanges(before, after);
+    const rendered = ofDisk || changes.some((change) => RENDERED.includes(change));
     return {
       changes,
       memberIds: current.map(({ memberId }) => memberId),
@@ -62,7 +63,7 @@ export class TierPlanner {
       rises: moved(1),
       moves: changes.includes('placement') ? agents : [],
       rerenders: rendered ? agents.filter((agent) => agent.inService) : [],
-      restarts: changes.includes('resources') && after.placement === 'dedicated' ? dedicatedOf(agents) : [],
+      restarts: ofProcess && after.placement === 'dedicated' ? dedicatedOf(agents) : [],
     };
   }
 
@@ -80,6 +81,12 @@ export class TierPlanner {
       gatewayKind: row.gateway?.kind ?? null,
     }));
   }
+}
+
+/** Whether what a process gets is another, and whether what an agent may keep is. */
+function resourceChanges({ resources: before }: TierContent, { resources: after }: TierContent): [boolean, boolean] {
+  const ofProcess = before.cpus !== after.cpus || before.memoryMb !== after.memoryMb || before.pids !== after.pids;
+  return [ofProcess, before.diskMb !== after.diskMb];
 }
 
 /** A changed placement moves every agent of the tier, which has a say in how far the member may go. */

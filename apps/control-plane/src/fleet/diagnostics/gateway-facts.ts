@@ -1,6 +1,7 @@
 import type { AgentRoute } from '#libs/contracts';
 import type { Prisma, Tx } from '#libs/database';
 import { conditionsOf, type Condition } from '../../provisioning/conditions.js';
+import { diskLimitOf } from '../../tiers/disk-limit.js';
 
 const GATEWAY = { host: true } satisfies Prisma.GatewayInclude;
 export type DiagnosedGateway = Prisma.GatewayGetPayload<{ include: typeof GATEWAY }>;
@@ -94,9 +95,9 @@ async function diskLimits(tx: Tx, tenantIds: readonly string[]): Promise<Map<str
   const where = { tenantId: { in: [...tenantIds] } };
   const tiers = await tx.tier.findMany({ where, select: { tenantId: true, key: true, resources: true } });
   return new Map(
-    tiers.flatMap(({ tenantId, key, resources }) => {
-      const { diskMb } = resources as { diskMb?: number | null };
-      return typeof diskMb === 'number' ? [[`${tenantId} ${key}`, diskMb * 1024 * 1024] as const] : [];
+    tiers.flatMap((tier) => {
+      const bytes = diskLimitOf(tier);
+      return bytes === null ? [] : [[`${tier.tenantId} ${tier.key}`, bytes] as const];
     }),
   );
 }

@@ -1,10 +1,12 @@
 import { Module } from '@nestjs/common';
+import { Metrics } from '#libs/telemetry';
 import { CoreModule } from '../../core.module.js';
 import { gatewayDriverProvider } from '../../fleet/driver.provider.js';
 import { HostConnector } from '../../fleet/host-connector.js';
 import { HostCredentialStore } from '../../fleet/host-credentials.js';
 import { HostDrivers } from '../../fleet/host-drivers.js';
 import { RoutePublisher } from '../../routing/route-publisher.js';
+import { CallMetrics } from '../metrics/call-metrics.js';
 import { LeaseGuard } from '../lease-guard.js';
 import { WakerModule } from '../waker.module.js';
 import { DoctorCommand } from './doctor-command.js';
@@ -15,6 +17,8 @@ import { doctorProviders } from './doctor.providers.js';
   imports: [CoreModule, WakerModule],
   providers: [
     gatewayDriverProvider,
+    { provide: Metrics, useFactory: () => new Metrics('doctor') },
+    CallMetrics,
     LeaseGuard,
     HostConnector,
     HostCredentialStore,
