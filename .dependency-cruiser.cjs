@@ -62,7 +62,7 @@ module.exports = {
     ...Object.entries(allowed).map(([name, others]) => ({
       name: `lib-${name.replace('/', '-')}`,
       severity: 'error',
-      from: { path: lib(name), pathNot: '\\.spec\\.ts$' },
+      from: { path: lib(name), pathNot: '(\\.spec\\.ts$|/testing/)' },
       to: { path: '^libs/', pathNot: [name, ...others].map(lib).join('|') },
     })),
   ],
