@@ -1,4 +1,5 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { GatewayAddress } from '#libs/drivers/core';
@@ -278,16 +279,23 @@ describe('the pool on a host that has no room to spare', () => {
 describe('the pool with an image that does not start', () => {
   let plane: ControlPlaneFixture;
   let pool: WarmPoolFixture;
+  let folder: string;
 
   beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'wb-broken-'));
+    const image = join(folder, 'gateway.mjs');
+    await writeFile(image, 'process.exit(7);');
     plane = await ControlPlaneFixture.start({
       WIREBOT_DRIVER: 'process',
-      WIREBOT_GATEWAY_IMAGE: join(import.meta.dirname, '../testing/gateway-that-ends.mjs'),
+      WIREBOT_GATEWAY_IMAGE: image,
       WIREBOT_GATEWAY_PORTS: '19184-19199',
     });
     pool = new WarmPoolFixture(plane);
   });
-  afterAll(() => plane.dispose());
+  afterAll(async () => {
+    await plane.dispose();
+    await rm(folder, { recursive: true });
+  });
 
   it('stops after the failures that are allowed and says why, until a setting changes', async () => {
     await pool.set({ ...CALM, size: 1, maxFailures: 2 });
