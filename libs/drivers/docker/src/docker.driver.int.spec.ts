@@ -1,6 +1,4 @@
-import { createServer } from 'node:http';
-import { createServer as createTcpServer, type AddressInfo, type Server } from 'node:net';
-import { networkInterfaces, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { GatewayAddress, GatewaySpec } from '#libs/drivers/core';
@@ -16,6 +14,7 @@ import {
 } from '#libs/testing';
 import { DockerDriver } from './docker.driver.js';
 import { createDockerLab, type DockerLab, LAB_PORTS, LAB_USER } from './testing/docker-lab.js';
+import { describeIsolation } from './testing/isolation-suite.js';
 
 const SOCKET = process.env['WIREBOT_TEST_DOCKER_SOCKET'];
 const soon = (): AbortSignal => AbortSignal.timeout(60_000);
@@ -28,6 +27,7 @@ const createLab = (): Promise<DockerLab> => {
 
 describe.skipIf(!SOCKET && !process.env['CI'])('with the engine that WIREBOT_TEST_DOCKER_SOCKET names', () => {
   describeGatewayDriver('DockerDriver', createLab);
+  describeIsolation('Docker', createLab);
 
   describe('a gateway container', () => {
     let lab: DockerLab;
@@ -35,8 +35,6 @@ describe.skipIf(!SOCKET && !process.env['CI'])('with the engine that WIREBOT_TES
     let address: GatewayAddress;
     let hostAddress: string;
     const inspect = () => lab.docker.getContainer(`wirebot-${lab.instance}-${spec.id}`).inspect();
-    const reach = async (host: string, port: number) =>
-      (await ask<{ result: string }>(address, '/reach', { host, port: String(port) })).result;
 
     beforeAll(async () => {
       lab = await createLab();
@@ -112,25 +110,6 @@ describe.skipIf(!SOCKET && !process.env['CI'])('with the engine that WIREBOT_TES
       );
     });
 
-    it('reaches a listener on the host address of its network, and nothing else', async () => {
-      const broker = createServer((_request, response) => response.end('broker'));
-      await new Promise<void>((resolve) => broker.listen(0, hostAddress, resolve));
-      const elsewhere = await listenOn(outsideAddress());
-      const other = specOf(lab);
-      try {
-        const neighbour = await lab.driver.ensure(other, soon());
-        await untilHealthy(neighbour);
-        expect(await reach(hostAddress, portOf(broker))).toBe('connected');
-        expect(await reach(neighbour.host, neighbour.port)).not.toBe('connected');
-        expect(await reach(outsideAddress(), portOf(elsewhere))).not.toBe('connected');
-        expect(await reach('1.1.1.1', 443)).not.toBe('connected');
-      } finally {
-        broker.close();
-        elsewhere.close();
-        await lab.driver.remove(other.id, soon());
-      }
-    });
-
     it('may not share an address with another gateway', async () => {
       const twin = specOf(lab, { port: spec.port });
       await expect(lab.driver.ensure(twin, soon())).rejects.toMatchObject({ code: 'port-in-use', retryable: false });
@@ -183,21 +162,6 @@ describe.skipIf(!SOCKET && !process.env['CI'])('with the engine that WIREBOT_TES
     });
   });
 });
-
-const portOf = (server: Pick<Server, 'address'>): number => (server.address() as AddressInfo).port;
-
-/** An address of this machine that is not the loopback: what a gateway must not reach although it is near. */
-function outsideAddress(): string {
-  const all = Object.entries(networkInterfaces()).flatMap(([name, addresses]) =>
-    /^(br-|docker|lo)/.test(name) ? [] : (addresses ?? []),
-  );
-  return all.find(({ family, internal }) => family === 'IPv4' && !internal)?.address ?? '127.0.0.1';
-}
-
-function listenOn(host: string): Promise<Server> {
-  const server = createTcpServer((socket) => socket.end());
-  return new Promise((resolve) => server.listen(0, host, () => resolve(server)));
-}
 
 const nowhere = join(tmpdir(), 'wb-no-engine');
 describeUnreachableEngine(

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe } from 'vitest';
 import { describeGatewayDriver } from '#libs/testing';
 import { createDockerLab } from './testing/docker-lab.js';
+import { describeIsolation } from './testing/isolation-suite.js';
 import { lowerBarriers, type PodmanService, startPodman } from './testing/podman-service.js';
 
 /** Root on a machine that has Podman or can install it; a machine of the project's CI has to. */
@@ -18,7 +19,13 @@ describe.skipIf(!able)('with Podman (needs root)', () => {
   }, 400_000);
   afterAll(() => podman?.stop());
 
-  describeGatewayDriver('DockerDriver on Podman', () =>
-    createDockerLab({ socketPath: podman.socketPath, onNetworkRemoved: lowerBarriers }),
-  );
+  const createLab = () =>
+    createDockerLab({
+      socketPath: podman.socketPath,
+      onNetworkRemoved: lowerBarriers,
+      // With cgroups of version 1 Podman 4 misses it.
+      tellsOutOfMemory: existsSync('/sys/fs/cgroup/cgroup.controllers'),
+    });
+  describeGatewayDriver('DockerDriver on Podman', createLab);
+  describeIsolation('Podman', createLab);
 });

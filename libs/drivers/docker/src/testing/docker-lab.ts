@@ -30,6 +30,8 @@ export interface DockerLab extends DriverLab {
   readonly host: LabHost;
   readonly base: string;
   readonly socketPath: string;
+  /** False where the engine does not notice that the kernel ended a container for its memory. */
+  readonly tellsOutOfMemory: boolean;
 }
 
 export interface EngineUnderTest {
@@ -38,6 +40,7 @@ export interface EngineUnderTest {
   /** The way to be tried; the socket when it is missing. */
   readonly open?: (host: LabHost) => GatewayDriver | Promise<GatewayDriver>;
   readonly hostId?: string;
+  readonly tellsOutOfMemory?: boolean;
   /** What is left to tidy up after a network of that range. */
   readonly onNetworkRemoved?: (subnet: string) => Promise<void>;
 }
@@ -66,6 +69,7 @@ export async function createDockerLab(engine: EngineUnderTest): Promise<DockerLa
     secretsRoot: own.secretsRoot,
     image: await fixtureImage(base, socketPath),
     restartsByItself: true,
+    tellsOutOfMemory: engine.tellsOutOfMemory ?? true,
     hasLimits: true,
     limitsOf: async (id): Promise<GatewayResources> => cgroupLimits(await pidOf(id)),
     nextPort: () => (port += 2),
