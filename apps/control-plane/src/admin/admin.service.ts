@@ -5,7 +5,8 @@ import { Database, type Prisma } from '#libs/database';
 import { Clock } from '#libs/kernel';
 import { type MemberFilter, MembersRepository, toMemberView } from '../members/members.repository.js';
 import { OperationsRepository, toOperationView } from '../operations/operations.repository.js';
-import { type Condition, conditionsOf } from '../provisioning/conditions.js';
+import { conditionsWithHost } from '../fleet/host-condition.js';
+import type { Condition } from '../provisioning/conditions.js';
 import { type TierView, toTierView } from '../tiers/tiers.service.js';
 
 export interface GatewayView {
@@ -45,7 +46,7 @@ const toGatewayView = (row: Prisma.GatewayGetPayload<{ include: typeof GATEWAY }
   agents: row.attached.length,
   diskBytes: row.attached.reduce((sum, { diskBytes }) => sum + Number(diskBytes ?? 0n), 0),
   quarantinedAt: row.quarantinedAt?.toISOString() ?? null,
-  conditions: conditionsOf(row.conditions),
+  conditions: conditionsWithHost(row),
   createdAt: row.createdAt.toISOString(),
 });
 

@@ -4,7 +4,8 @@ import { Database } from '#libs/database';
 import type { GatewayDriver, GatewayState, GatewayStats } from '#libs/drivers/core';
 import { Clock, deadline } from '#libs/kernel';
 import { redactText } from '#libs/telemetry';
-import { type Condition, conditionsOf } from '../../provisioning/conditions.js';
+import type { Condition } from '../../provisioning/conditions.js';
+import { conditionsWithHost } from '../host-condition.js';
 import { toFailure } from '../../provisioning/provisioning.errors.js';
 import { GatewayNotFound } from '../gateways.errors.js';
 import { HostDrivers } from '../host-drivers.js';
@@ -78,7 +79,7 @@ export class DiagnosticsService {
       summary: inWords({ gateway, state: onHost, agents, findings }, this.clock.now()),
       row: rowOf(gateway),
       host: { id: gateway.host.id, name: gateway.host.name, state: gateway.host.state },
-      conditions: conditionsOf(gateway.conditions),
+      conditions: conditionsWithHost(gateway),
       phases,
       onHost,
       metrics: this.#metrics(gateway, stats),

@@ -70,6 +70,15 @@ describe('a host that hangs, and one that is gone', () => {
     expect([(await hosts.agent('max')).host, (await hosts.agent('moe')).host]).toEqual(['local', 'local']);
     expect(await rows()).toEqual(before);
     expect(route(agents['eve']!)).toMatchObject({ state: 'live' });
+    const { body } = await hosts.call<{ items: { host: string; conditions: { reason: string }[] }[] }>(
+      'GET',
+      '/v1/admin/gateways',
+    );
+    const said = (name: string) =>
+      body.items
+        .filter((row) => row.host === name)
+        .map((row) => row.conditions.some((one) => one.reason === 'host-silent'));
+    expect([new Set(said('far')), new Set(said('local'))]).toEqual([new Set([true]), new Set([false])]);
   });
 
   it('goes on as if nothing had been when it answers again', async () => {
