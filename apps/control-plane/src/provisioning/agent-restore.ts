@@ -22,6 +22,9 @@ const TRANSFER_LIMIT_MS = 600_000;
 const HELD_LIMIT_MS = 300_000;
 const NO_BACKUP_WAIT_MS = 600_000;
 
+/** Failures that another try with the same backup meets again, wherever the agent is. */
+const BACKUPS_FAULT = new Set(['backup-damaged', 'backup-object-missing', 'backup-not-ready', 'archive-invalid']);
+
 type Home = NonNullable<AgentRecord['gateway']>;
 
 /**
@@ -59,6 +62,8 @@ export class AgentRestore {
       if (error instanceof LeaseLost || signal.aborted) throw error;
       const failure = toFailure(error);
       if (failure.retryable && !this.#isHeldTooLong(agent)) throw error;
+      // Without a folder to go back to, only the backup's own fault is a reason to take another one.
+      if (!hasFolder(agent) && !BACKUPS_FAULT.has(failure.code)) throw error;
       return this.#giveUp(agent, row, lease, failure);
     }
   }

@@ -1,5 +1,6 @@
 import type { Tx } from '#libs/database';
 import { MemberNotFound } from '../members.errors.js';
+import { agentsOf, type ArchiveUrl } from './agent-archives.js';
 
 /** Lines of the audit log in one document, newest first; `truncated` says when there are more. */
 const MAX_AUDIT_LINES = 10_000;
@@ -10,9 +11,15 @@ export const DOCUMENT_FORMAT = 'wirebot-member-export/1';
 
 /**
  * Everything that the control plane knows of a member, in words that do not depend on how it is stored. Sessions and memory
- * are the agent's own and on its gateway. Throws MemberNotFound.
+ * are the agent's own: they are in the archive that the document links to. Throws MemberNotFound.
  */
-export async function gatherMember(tx: Tx, tenantId: string, memberId: string, now: Date): Promise<object> {
+export async function gatherMember(
+  tx: Tx,
+  tenantId: string,
+  memberId: string,
+  now: Date,
+  urlOf: ArchiveUrl,
+): Promise<object> {
   const member = await tx.member.findFirst({ where: { tenantId, id: memberId, status: { not: 'erased' } } });
   if (!member) throw new MemberNotFound();
   const { id, externalId, email, name, tierKey: tier, status, timeZone, locale, createdAt, updatedAt } = member;
@@ -25,6 +32,7 @@ export async function gatherMember(tx: Tx, tenantId: string, memberId: string, n
       select: { tierKey: true, status: true, createdAt: true, updatedAt: true },
     }),
     workspaces: await workspacesOf(tx, tenantId, memberId),
+    agents: await agentsOf(tx, member, urlOf),
     invitations: await tx.invitation.findMany({
       where: { tenantId, OR: [{ memberId }, { acceptedBy: memberId }, { invitedBy: `member:${memberId}` }] },
       select: {

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { ControlPlaneConfig } from '#libs/config';
-import { Database } from '#libs/database';
+import { Database, type Tx } from '#libs/database';
 import { Clock, DomainError, Ids } from '#libs/kernel';
 import { Log } from '../../log.js';
 import { OperationsRepository } from '../../operations/operations.repository.js';
@@ -69,11 +69,21 @@ export class MemberExportRunner {
     }
   }
 
-  async #export({ id: operationId, tenantId, memberId }: Due): Promise<void> {
+  readonly #urlOf = (externalId: string, backupId: string): string =>
+    `${this.config.url}/v1/members/${encodeURIComponent(externalId)}/backups/${backupId}/archive`;
+
+  async #awaitsArchive(tx: Tx, operationId: string): Promise<boolean> {
+    return (await tx.backup.count({ where: { operationId, status: { in: ['pending', 'running'] } } })) > 0;
+  }
+
+  async #export({ id: operationId, tenantId, memberId, overdue }: Due): Promise<void> {
     await this.database.tenant(tenantId, async (tx) => {
       if (!(await this.operations.holdExport(tx, tenantId, operationId))) return;
+      // The agents' archives are being made; past the deadline the document comes with those there are.
+      if (!overdue && (await this.#awaitsArchive(tx, operationId))) return;
       const now = this.clock.now();
-      const text = JSON.stringify(await gatherMember(tx, tenantId, memberId, now), null, 2);
+      const document = await gatherMember(tx, tenantId, memberId, now, this.#urlOf);
+      const text = JSON.stringify(document, null, 2);
       const id = this.ids.next('memberExport');
       const { sealed } = await this.vault.seal(tenantId, text, exportContext(id));
       const expiresAt = new Date(now.getTime() + KEPT_DAYS * 86_400_000);

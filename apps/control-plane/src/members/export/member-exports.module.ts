@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { BackupCoreModule } from '../../backups/backup-core.module.js';
 import { OperationsModule } from '../../operations/operations.module.js';
 import { MemberExportsController } from './member-exports.controller.js';
 import { MemberExportsService } from './member-exports.service.js';
@@ -6,7 +7,7 @@ import { OwnExportController } from './own-export.controller.js';
 
 /** What is known of a member, to take home. */
 @Module({
-  imports: [OperationsModule],
+  imports: [BackupCoreModule, OperationsModule],
   controllers: [MemberExportsController, OwnExportController],
   providers: [MemberExportsService],
 })
