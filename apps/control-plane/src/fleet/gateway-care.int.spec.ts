@@ -37,7 +37,7 @@ describe('an operator who looks after one gateway', () => {
       WIREBOT_GATEWAY_PORTS: '19220-19239',
     });
     key = (await plane.app.get(ApiKeysService).issue({ tenantId: null, name: 'ops', scopes: ['*'] })).key;
-    expect(await plane.put('ann', 'sovereign')).toMatchObject({ status: 'succeeded' });
+    await plane.put('ann', 'sovereign');
     id = (await plane.member('ann')).gateway!.id;
   });
   afterAll(() => plane.dispose());

@@ -56,7 +56,9 @@ export async function phasesOf(tx: Tx, gateway: DiagnosedGateway): Promise<Phase
     take: PHASES,
     select: { at: true, data: true },
   });
-  const events = rows.reverse().map(({ at, data }) => ({ at, ...(data as { phase: string; reason: string | null }) }));
+  const events = rows
+    .toReversed()
+    .map(({ at, data }) => ({ at, ...(data as { phase: string; reason: string | null }) }));
   return events.map(({ phase, reason, at }, index) => {
     const next = events[index + 1];
     const seconds = next ? Math.round((next.at.getTime() - at.getTime()) / 10) / 100 : null;
@@ -115,7 +117,12 @@ export async function findingsOf(tx: Tx, gatewayId: string): Promise<DiagnosedFi
     take: FINDINGS,
   });
   return rows.map(({ id, kind, name, reason, message, state, firstSeen, lastSeen }) => ({
-    ...{ id, kind, name, reason, message, state },
+    id,
+    kind,
+    name,
+    reason,
+    message,
+    state,
     firstSeen: firstSeen.toISOString(),
     lastSeen: lastSeen.toISOString(),
   }));

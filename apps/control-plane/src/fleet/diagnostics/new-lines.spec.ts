@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import { assert, integer, property } from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { newLines } from './new-lines.js';
 
@@ -7,13 +7,14 @@ const numbered = (from: number, to: number): string[] =>
 
 describe('what was added to a log', () => {
   it('is everything after what was seen, however the window moved', () => {
-    const cases = fc.tuple(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 0, max: 20 }));
-    const holds = ([seen, added]: [number, number]): boolean => {
+    const upTo = (max: number, min = 0) => integer({ min, max });
+    const holds = property(upTo(40, 1), upTo(20), (seen, added) => {
       const all = numbered(0, seen + added);
-      const { gap, lines } = newLines(all.slice(Math.max(0, seen - 30), seen), all.slice(-30));
-      return !gap && lines.join() === all.slice(seen).join();
-    };
-    fc.assert(fc.property(cases, holds));
+      const before = all.slice(Math.max(0, seen - 30), seen);
+      expect(newLines(before, all.slice(-30))).toEqual({ gap: false, lines: all.slice(seen) });
+    });
+    assert(holds);
+    expect.hasAssertions();
   });
 
   it('is everything, with a gap, when more was written than the window holds', () => {

@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { NestFactory } from '@nestjs/core';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ControlPlaneConfig } from '#libs/config';
 import { Database } from '#libs/database';
 import { GatewayDriver } from '#libs/drivers/core';
@@ -63,7 +63,7 @@ describe('the doctor', () => {
         await sql(`SELECT id FROM agents WHERE phase <> 'ready' OR observed_generation < generation OR lease_until > now()
           OR previous_gateway_id IS NOT NULL`)
       ).length;
-    await expect.poll(busy, { timeout: 30_000 }).toBe(0);
+    await vi.waitUntil(async () => (await busy()) === 0, { timeout: 30_000 });
   });
 
   it('finds nothing wrong with what is well', async () => {

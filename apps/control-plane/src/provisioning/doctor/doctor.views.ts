@@ -24,7 +24,11 @@ export interface TreatmentView {
 }
 
 const toSymptomView = ({ check, severity, subject, message, remedy, repair }: FoundSymptom): SymptomView => ({
-  ...{ check, severity, subject, message, remedy },
+  check,
+  severity,
+  subject,
+  message,
+  remedy,
   repairable: repair !== undefined,
 });
 

@@ -31,15 +31,13 @@ describe('what becomes of something that the rows do not explain', () => {
     expect(on(stray('unknown-gateway', { ...stopped, quarantinedAt: ago(3_600_000) }))).toBe('collect');
   });
 
-  it.each(['orphan-folder', 'kept-copy-left'] as const)('a %s is kept for days', (reason) => {
+  it.each(['orphan-folder', 'leftover-folder', 'kept-copy-left'] as const)('a %s is kept for days', (reason) => {
     expect(on(stray(reason, { firstSeen: ago(6.9 * 86_400_000) }))).toBe('wait');
     expect(on(stray(reason, { firstSeen: ago(7 * 86_400_000) }))).toBe('collect');
   });
 
-  it('what is left of a gateway whose deletion is in the rows goes at once, its state after the time of grace', () => {
+  it('what still runs of a gateway whose deletion is in the rows goes at once', () => {
     expect(on(stray('leftover-gateway'))).toBe('collect');
-    expect(on(stray('leftover-folder'))).toBe('wait');
-    expect(on(stray('leftover-folder', { firstSeen: ago(3_600_000) }))).toBe('collect');
   });
 
   it('nothing is touched while the rows are to be doubted, unless a person has confirmed it', () => {

@@ -54,11 +54,11 @@ export function verdictOn(stray: Stray, suspicious: boolean, patience: Patience,
     case 'unknown-gateway':
       if (!stray.quarantinedAt) return 'quarantine';
       return now.getTime() - stray.quarantinedAt.getTime() >= patience.graceMs ? 'collect' : 'wait';
+    // Of a deleted gateway too: one on a host that was lost may have more in it than the backup that its agents went on from.
     case 'orphan-folder':
+    case 'leftover-folder':
     case 'kept-copy-left':
       return age >= patience.keepMs ? 'collect' : 'wait';
-    case 'leftover-folder':
-      return age >= patience.graceMs ? 'collect' : 'wait';
     case 'leftover-gateway':
     case 'orphan-secrets':
       return 'collect';

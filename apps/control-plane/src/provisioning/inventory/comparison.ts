@@ -76,7 +76,7 @@ function strayFolder(id: string, hostId: string, row: KnownGateway | undefined):
     return [{ ...of, reason: 'orphan-folder', message }];
   }
   if (row.phase === 'deleted' && row.hostId === hostId) {
-    const message = `${id} was deleted with its state, but a state folder of it is here (again). It is deleted.`;
+    const message = `${id} was deleted, but a state folder of it is here (its host was lost meanwhile, or it was made again). It is kept for some days, then deleted.`;
     return [{ ...of, reason: 'leftover-folder', message }];
   }
   return [];

@@ -29,7 +29,14 @@ export interface FindingView {
 const toView = (row: Row): FindingView => {
   const { id, hostId, kind, name, gatewayId, reason, message, state, sightings } = row;
   return {
-    ...{ id, kind, name, gatewayId, reason, message, state, sightings },
+    id,
+    kind,
+    name,
+    gatewayId,
+    reason,
+    message,
+    state,
+    sightings,
     host: { id: hostId, name: row.host.name },
     held: detailOf(row).held ?? false,
     confirmed: detailOf(row).confirmedBy !== undefined,

@@ -105,7 +105,7 @@ describe('the inventory of a host', () => {
     await becomes(id, 'absent');
     await lab.rounds(3);
     expect(await lab.states()).toContain(id);
-    await age('1 hour');
+    await age('7 days');
     await lab.rounds(1);
     expect(await lab.states()).not.toContain(id);
   });
