@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { Database, takeLeadership } from '#libs/database';
 import { ApiKeysService } from '../../identity/api-keys.service.js';
+import { MembersService } from '../../members/members.service.js';
+import { KeptCopies } from '../../rollouts/kept-copies.js';
 import { StepObserver } from '../steps.js';
 import { type ImageKind, UpgradeLab } from '../testing/upgrade-lab.fixture.js';
 
@@ -150,6 +153,57 @@ describe('the upgrade of one gateway, with real processes', () => {
     await lab.plane.database.query(`UPDATE gateways SET desired_state = 'running', due_at = now() WHERE id = $1`, [id]);
     await lab.chat('cal', 'and now', { idempotencyKey: 'h1' });
     expect((await lab.settled(id)).image).toBe(lab.image('better'));
+    await nothingLeft(id);
+  });
+
+  it('a kept copy goes when its day is over, and every one of a tenant when somebody of it is erased', async () => {
+    const [cell, own] = [await lab.gatewayOf('bix'), await lab.gatewayOf('cal')];
+    for (const id of [cell, own]) expect(await keptOf(id)).toHaveLength(1);
+    await lab.plane.database.query(
+      `UPDATE gateways SET rollback = jsonb_set(rollback, '{keptUntil}', '"2020-01-01T00:00:00Z"') WHERE id = $1`,
+      [own],
+    );
+    const lead = await takeLeadership(lab.plane.app.get(Database), 'copies-of-the-test', 'somebody', 60);
+    await lab.plane.app.get(KeptCopies).run(lead!, AbortSignal.timeout(10_000));
+    expect([await keptOf(own), (await lab.row(own)).rollback]).toEqual([[], null]);
+    expect(await keptOf(cell)).toHaveLength(1);
+    const { operation } = await lab.plane.app.get(MembersService).act(lab.plane.caller, 'bix', 'erase');
+    expect(await lab.plane.ended(operation!.id)).toMatchObject({ status: 'succeeded' });
+    expect([await keptOf(cell), (await lab.row(cell)).rollback]).toEqual([[], null]);
+  });
+
+  it('a copy that its gateway has left behind is found and removed', async () => {
+    const id = await lab.gatewayOf('cal');
+    await upgrade(id, 'silent');
+    await lab.until('its copy runs', async () =>
+      (await lab.driver.list(AbortSignal.timeout(5_000))).some((entry) => entry.id === `${id}-r` && entry.running),
+    );
+    // As if the pass had died and the row been put back by hand.
+    await lab.plane.database.query(
+      `UPDATE gateways SET target_image = NULL, phase = 'ready', fence = fence + 1 WHERE id = $1`,
+      [id],
+    );
+    await lab.plane.database.query(`UPDATE gateways SET due_at = now() WHERE id = $1`, [`${id}-r`]);
+    await lab.until(
+      'it is gone',
+      async () => (await lab.rows("pool = 'rehearsal' AND phase <> 'deleted'")).length === 0,
+    );
+    await nothingLeft(id);
+    await upgrade(id, 'good');
+    expect((await lab.settled(id)).image).toBe(lab.image('good'));
+  });
+
+  it('can be called off while it is rehearsed, and not be asked for twice', async () => {
+    const id = await lab.gatewayOf('cal');
+    const before = await lab.row(id);
+    await upgrade(id, 'silent');
+    await lab.until('it is rehearsed', async () => (await lab.row(id)).phase === 'rehearsing');
+    const again = await lab.call<{ code: string }>('POST', `/v1/admin/gateways/${id}/upgrade`, key, { image: 'x' });
+    expect([again.status, again.body.code]).toEqual([409, 'gateway-not-upgradable']);
+    await lab.plane.database.query(`UPDATE gateways SET target_image = NULL, due_at = now() WHERE id = $1`, [id]);
+    const now = await lab.settled(id);
+    expect(now).toMatchObject({ image: before.image, generation: before.generation });
+    expect(lab.upgraded(now)).toMatchObject({ status: false, reason: 'upgrade-cancelled' });
     await nothingLeft(id);
   });
 });
