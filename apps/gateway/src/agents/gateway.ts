@@ -40,7 +40,7 @@ export class Gateway {
   #fence = 0;
   #verifier: MemberTokenVerifier | undefined;
   /** Fingerprint of the credential that it waits to be claimed with; undefined when it does not wait. */
-  #claim: string | undefined;
+  #claim: (() => string) | undefined;
   #draining = false;
   /** How many rounds through agents' unfinished work are under way. */
   #resuming = 0;
@@ -71,7 +71,7 @@ export class Gateway {
   }
 
   /** Reads the last configuration and attaches its agents. Without one it waits for the claim, where there can be one. */
-  async load(claim: string | undefined): Promise<void> {
+  async load(claim: (() => string) | undefined): Promise<void> {
     const config = await this.store.load();
     if (config) this.#use(config);
     else this.#claim = claim;
@@ -213,7 +213,7 @@ export class Gateway {
 
   async #take(config: GatewayConfig, drainMs: number): Promise<ConfigApplied> {
     // First, so that a full disk changes nothing. A crash before the rest has left the agents that are gone as a drain would.
-    await this.store.save(config, this.#claim);
+    await this.store.save(config, this.#claim?.());
     this.#claim = undefined;
     const gone = this.#roster.removeAllBut(config);
     await Promise.all(gone.map((agent) => agent.detach(drainMs)));

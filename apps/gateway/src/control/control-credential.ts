@@ -10,23 +10,26 @@ export type Caller = 'control' | 'claim';
 
 /** Credentials of the control API. `control` is read for every call: it can be replaced without a restart. */
 export class ControlCredential {
-  #claim: Buffer | undefined;
+  /** Digest of the claim credential; made when it is needed, because a gateway that nobody calls is to stay small. */
+  #claim: (() => Buffer) | undefined;
 
   constructor(private readonly secretsDir: string) {}
 
   /** Who claimed this gateway in an earlier life, as its configuration remembers. */
   rememberClaim(fingerprint: string): void {
-    this.#claim = Buffer.from(fingerprint, 'hex');
+    this.#claim = () => Buffer.from(fingerprint, 'hex');
   }
 
   /**
    * Reads the file `claim`, once: it may be gone by the time of the claim, because whoever claims replaces the secrets before
-   * or after. Its SHA-256 in hex; undefined when there is none.
+   * or after. What is kept of it, its SHA-256 in hex; undefined when there is none.
    */
-  async loadClaim(): Promise<string | undefined> {
+  async loadClaim(): Promise<(() => string) | undefined> {
     const claim = await this.#read('claim');
-    if (claim) this.#claim = digest(claim);
-    return this.#claim?.toString('hex');
+    if (!claim) return undefined;
+    const digestOfIt = () => digest(claim);
+    this.#claim = digestOfIt;
+    return () => digestOfIt().toString('hex');
   }
 
   /** Throws unless the header carries one. Compares digests in constant time: neither content nor length can be probed. */
@@ -35,7 +38,7 @@ export class ControlCredential {
     const given = digest(text ?? '');
     const control = await this.#read('control');
     if (text && control && timingSafeEqual(given, digest(control))) return 'control';
-    if (text && this.#claim && timingSafeEqual(given, this.#claim)) return 'claim';
+    if (text && this.#claim && timingSafeEqual(given, this.#claim())) return 'claim';
     throw new ControlCredentialInvalid();
   }
 

@@ -1,6 +1,3 @@
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
-
 type Collect = (options: {
   readonly type: 'major';
   readonly execution: 'sync';
@@ -13,9 +10,11 @@ type Collect = (options: {
  * that are made while it is set; this one is dropped with it, so that nothing else sees it.
  */
 export function trimMemory(): void {
+  // Loaded by the few that ever sleep.
+  const { setFlagsFromString } = process.getBuiltinModule('node:v8');
   setFlagsFromString('--expose-gc');
   try {
-    const collect = runInNewContext('gc') as Collect;
+    const collect = process.getBuiltinModule('node:vm').runInNewContext('gc') as Collect;
     collect({ type: 'major', execution: 'sync', flavor: 'last-resort' });
   } finally {
     setFlagsFromString('--no-expose-gc');
