@@ -61,8 +61,13 @@ export class SecondEngine {
     process.kill(this.pid, 'SIGSTOP');
   }
 
+  /** Also when it does not exist any more. */
   go(): void {
-    process.kill(this.pid, 'SIGCONT');
+    try {
+      process.kill(this.pid, 'SIGCONT');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
   }
 
   /** As when the machine burns: every container and the engine at once, without a word. */
@@ -72,7 +77,8 @@ export class SecondEngine {
       containers.map(async ({ Id }) => (await this.docker.getContainer(Id).inspect()).State.Pid),
     );
     const containerd = Number(await readFile(join(this.own.runDir!, 'exec', 'containerd', 'containerd.pid'), 'utf8'));
-    for (const pid of [this.pid, containerd, ...pids]) process.kill(pid, 'SIGKILL');
+    const shims = await Promise.all(pids.map(parentOf));
+    for (const pid of [this.pid, containerd, ...shims, ...pids]) process.kill(pid, 'SIGKILL');
     await rm(this.socketPath, { force: true });
   }
 
@@ -83,3 +89,7 @@ export class SecondEngine {
       await rm(`${parent}/wb-${this.own.instance}`, { recursive: true, force: true });
   }
 }
+
+/** What holds a container for its engine. */
+const parentOf = async (pid: number): Promise<number> =>
+  Number(/^PPid:\s+(\d+)$/m.exec(await readFile(`/proc/${pid}/status`, 'utf8'))![1]);

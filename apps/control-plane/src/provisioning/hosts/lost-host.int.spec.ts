@@ -103,7 +103,11 @@ describe('a host that hangs, and one that is gone', () => {
         () => hosts.agent(name),
         ({ host: on, gateway_phase }) => on === 'local' && gateway_phase === 'ready',
       );
-      expect(row.backup ?? `bak_${name}_good`).toBe(`bak_${name}_good`);
+      const [line] = await query<{ data: object }>(
+        `SELECT data FROM audit_entries WHERE action = 'agent.recover' AND resource_id = $1`,
+        [row.id],
+      );
+      expect(line!.data).toMatchObject({ backupId: `bak_${name}_good` });
       expect(row.reasons).toContain('from-backup');
     }
     const paused = await hosts.until(
