@@ -28,6 +28,8 @@ describe.skipIf(!able)('two engines as two hosts', () => {
   let far: SecondEngine;
   let farId: string;
   let localId: string;
+  /** The conversation that begins on the first host. */
+  let first: string;
 
   const host = async (id: string) => (await operator.call<Host>('GET', `/v1/admin/hosts/${id}`)).body;
   const act = (id: string, action: string, body: object = {}): Promise<Answer<Host & { code: string }>> =>
@@ -100,18 +102,18 @@ describe.skipIf(!able)('two engines as two hosts', () => {
     const agent = await agentOf('sol');
     expect([agent.host, await far.gateways()]).toEqual(['far', [agent.gateway]]);
     const before = model.api.requests.length;
-    await chat(await api.token('sol'), 'my number is 4711');
+    first = (await chat(await api.token('sol'), 'my number is 4711')).session;
     expect(model.api.requests.length).toBe(before + 1);
   });
 
   it('moves it away and back; a client that streams meanwhile loses and repeats nothing', async () => {
     const token = await api.token('sol');
-    const first = await chat(token, 'begin');
-    const known = await session(token, first.session);
-    const reader = new ResumingReader(token, first.session, 0);
+    const begun = await chat(token, 'begin');
+    const known = await session(token, begun.session);
+    const reader = new ResumingReader(token, begun.session, 0);
     for (const target of [localId, farId]) {
       const socket = await reader.start();
-      socket.message('tell me much [[words 60]] [[chunk-delay 50]]', { session: first.session });
+      socket.message('tell me much [[words 60]] [[chunk-delay 50]]', { session: begun.session });
       const { task } = await socket.until('accepted');
       await socket.until('response', task);
       const moving = moved('sol', target);
@@ -121,10 +123,10 @@ describe.skipIf(!able)('two engines as two hosts', () => {
         frame.type === 'response' && frame.task === task ? frame.delta : [],
       );
       expect(deltas.join('')).toBe(done.text);
-      expect(await chat(token, 'still there?', { session: first.session })).toMatchObject({ session: first.session });
+      expect(await chat(token, 'still there?', { session: begun.session })).toMatchObject({ session: begun.session });
       reader.frames.length = 0;
     }
-    const after = await session(token, first.session);
+    const after = await session(token, begun.session);
     expect(after.messages.length).toBe(known.messages.length + 8);
     expect((await agentOf('sol')).host).toBe('far');
   }, 240_000);
@@ -157,8 +159,8 @@ describe.skipIf(!able)('two engines as two hosts', () => {
     );
     expect(await far.gateways()).toEqual([]);
     expect((await agentOf('sol')).host).toBe('local');
-    await chat(await api.token('sol'), 'which number?');
-    expect(JSON.stringify(model.api.requests.at(-1)?.body['messages'])).toBeDefined();
+    await chat(await api.token('sol'), 'which number?', { session: first });
+    expect(JSON.stringify(model.api.requests.at(-1)?.body['messages'])).toContain('my number is 4711');
     expect((await act(farId, 'uncordon')).body.state).toBe('active');
   }, 240_000);
 
