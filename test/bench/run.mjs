@@ -1,9 +1,20 @@
 // Builds what changed, then runs the named benchmarks, or all of them, one after the other on the project's Node.
-// Usage: node test/bench/run.mjs [provisioning] [warm] [upgrade] [memory] [first-token] [rls] [audit] [broker-quota] [--runs n] [--driver docker|process]
+// Usage: node test/bench/run.mjs [provisioning] [warm] [wake] [upgrade] [memory] [first-token] [rls] [audit] [broker-quota] [backup] [--runs n] [--driver docker|process]
 import { join } from 'node:path';
 import { environment, handOver, projectNode, ROOT } from '../../tools/build/project.mjs';
 
-const ALL = ['provisioning', 'warm', 'upgrade', 'memory', 'first-token', 'rls', 'audit', 'broker-quota'];
+const ALL = [
+  'provisioning',
+  'warm',
+  'wake',
+  'upgrade',
+  'memory',
+  'first-token',
+  'rls',
+  'audit',
+  'broker-quota',
+  'backup',
+];
 const args = process.argv.slice(2);
 const firstOption = args.findIndex((argument) => argument.startsWith('--'));
 const names = firstOption < 0 ? args : args.slice(0, firstOption);

@@ -3,14 +3,14 @@ import { readdir, readFile } from 'node:fs/promises';
 import Docker from 'dockerode';
 import type { ChatAnswer, TokenView } from '#libs/contracts';
 import { delay } from '#libs/kernel';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { Api } from '../support/api.js';
 import { chat, ChatSocket, http } from '../support/chat.js';
 import { runningGateways } from '../support/gateways.js';
 import { type Model, startModel } from '../support/model.js';
 import { drivers, parts, TestStack } from '../support/stack.js';
 
-const PATIENCE = { timeout: 60_000, interval: 50 };
+const PATIENCE = { timeout: 30_000, interval: 50 };
 /** Milliseconds after a message to a sleeping agent: together they fall into every step of its waking. */
 const MOMENTS = [0, 10, 25, 50, 100];
 
@@ -119,6 +119,7 @@ describe.each(drivers)('sleep on the %s driver', (driver) => {
   it('ends with a socket, and does not come while one is open', async () => {
     await fallsAsleep();
     const socket = await ChatSocket.open(token);
+    onTestFinished(() => socket.close());
     await sql('UPDATE gateways SET awake_until = NULL, due_at = now() WHERE id = $1', gatewayId);
     // Looked at several times after the policy's second has passed.
     for (let look = 0; look < 4; look += 1) {
@@ -126,7 +127,7 @@ describe.each(drivers)('sleep on the %s driver', (driver) => {
       expect((await gateway()).phase).toBe('ready');
     }
     socket.message('still with me?');
-    expect((await socket.until('final')).text).toContain('still with me?');
+    expect((await socket.until('done')).text).toContain('still with me?');
     socket.close();
     await fallsAsleep();
   });
