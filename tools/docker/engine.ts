@@ -34,7 +34,7 @@ const LONGEST_SOCKET_PATH = 100;
 
 /**
  * Path of the socket of an engine that answers: the one DOCKER_HOST names, else Docker's usual places. Podman is used only
- * when it is named: it has no option that keeps gateways on one network apart, which the driver would refuse.
+ * when it is named: with it the driver changes the host's bridge rules and routes, which somebody should have decided.
  */
 export async function findEngine(env: NodeJS.ProcessEnv): Promise<string | undefined> {
   const named = env['DOCKER_HOST'];
