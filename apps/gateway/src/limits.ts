@@ -44,6 +44,8 @@ export const LIMITS = {
   /** Longest titles, keys and ids, in characters. */
   title: 80,
   idempotencyKey: 128,
+  /** A client may leave an answer that is complete untouched for that long before its connection is ended. */
+  deliverWithin: 60_000,
   /** So long a gateway that agreed to sleep takes no new work, if nobody wakes it or puts it to sleep. */
   suspension: 30_000,
   /** A job that is due within this keeps the gateway awake. */

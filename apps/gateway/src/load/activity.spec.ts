@@ -7,6 +7,10 @@ import { LoopDelay } from './loop-delay.js';
 
 class Response extends EventEmitter {
   writableEnded = false;
+  timeout = 0;
+  setTimeout(milliseconds: number): void {
+    this.timeout = milliseconds;
+  }
 }
 
 let clock: ManualClock;
@@ -28,6 +32,14 @@ describe('activity', () => {
     expect(activity.reasons()).toEqual(['delivery']);
     response.emit('close');
     expect(activity.reasons()).toEqual([]);
+  });
+
+  it('waits as long as it takes for an answer, and a minute for the client to take it', () => {
+    const response = new Response();
+    activity.request(response);
+    expect(response.timeout).toBe(0);
+    response.emit('prefinish');
+    expect(response.timeout).toBe(60_000);
   });
 
   it('is a socket as long as one is open', () => {

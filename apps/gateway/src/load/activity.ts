@@ -1,11 +1,14 @@
 import type { BusyReason } from '#libs/contracts';
 import type { Clock } from '#libs/kernel';
+import { LIMITS } from '../limits.js';
 import type { LoopDelay } from './loop-delay.js';
 
 /** As far as it matters here, a response that is being written. */
 export interface Outgoing {
   readonly writableEnded: boolean;
-  once(event: 'close', listener: () => void): unknown;
+  once(event: 'close' | 'prefinish', listener: () => void): unknown;
+  /** Ends the connection when nothing moved on it for that long. */
+  setTimeout(milliseconds: number): unknown;
 }
 
 /**
@@ -31,6 +34,8 @@ export class Activity {
     this.delay.watch();
     this.#requests.add(response);
     response.once('close', () => this.#requests.delete(response));
+    // Somebody who never takes their answer must not keep the gateway awake for ever.
+    response.once('prefinish', () => response.setTimeout(LIMITS.deliverWithin));
   }
 
   socketOpened(): void {

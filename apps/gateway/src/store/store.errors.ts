@@ -16,7 +16,10 @@ export class DiskFull extends DomainError {
   readonly kind = 'storage';
   override readonly retryAfter = 60;
   constructor(options?: ErrorOptions) {
-    super('The disk is full: this was not stored. Free space on the host; then try again.', options);
+    super(
+      'The disk behind this agent is full: nothing was stored. Try again once its operator has freed space.',
+      options,
+    );
   }
 }
 
