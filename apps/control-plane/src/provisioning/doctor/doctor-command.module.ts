@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { Metrics } from '#libs/telemetry';
+import { BackupCoreModule } from '../../backups/backup-core.module.js';
 import { CoreModule } from '../../core.module.js';
 import { gatewayDriverProvider } from '../../fleet/driver.provider.js';
 import { HostConnector } from '../../fleet/host-connector.js';
@@ -14,7 +15,7 @@ import { doctorProviders } from './doctor.providers.js';
 
 /** What `wirebot doctor` needs: no listeners, no reconciler. */
 @Module({
-  imports: [CoreModule, WakerModule],
+  imports: [CoreModule, WakerModule, BackupCoreModule],
   providers: [
     gatewayDriverProvider,
     { provide: Metrics, useFactory: () => new Metrics('doctor') },

@@ -256,6 +256,18 @@ describe('the doctor', () => {
     await sql(`DELETE FROM hosts WHERE id = 'hst_away'`);
   });
 
+  it('names a backup that is not in its store', async () => {
+    await sql(
+      `INSERT INTO backups (id, tenant_id, member_id, agent_id, kind, status, store, object_key, bytes)
+       SELECT 'bak_gone', tenant_id, member_id, id, 'manual', 'succeeded', 'local', 'nowhere/bak_gone', 10 FROM agents LIMIT 1`,
+    );
+    expect(await found('backup-missing')).toMatchObject([
+      { severity: 'broken', subject: 'backup bak_gone', message: expect.stringContaining('is not there') },
+    ]);
+    await sql('DELETE FROM backups');
+    expect(await found('backup-missing')).toEqual([]);
+  });
+
   it('names clocks that differ', async () => {
     const ahead = { now: () => new Date(Date.now() + 10_000) } as Clock;
     const symptoms = await new ClockCheck(plane.app.get(Database), ahead).look();

@@ -2,6 +2,7 @@ import type { Provider } from '@nestjs/common';
 import { RouteRepairs } from '../../routing/route-repairs.js';
 import type { DoctorCheck } from './check.js';
 import { AgentsCheck } from './checks/agents.check.js';
+import { BackupsCheck } from './checks/backups.check.js';
 import { ClockCheck } from './checks/clock.check.js';
 import { FoldersCheck } from './checks/folders.check.js';
 import { HostsCheck } from './checks/hosts.check.js';
@@ -32,6 +33,7 @@ const CHECKS = [
   WarmCheck,
   PortsCheck,
   FoldersCheck,
+  BackupsCheck,
   StraysCheck,
 ];
 

@@ -44,7 +44,7 @@ export class PhasesCheck extends DoctorCheck {
   #symptom(kind: 'gateway' | 'agent', row: Row, now: Date): Symptom {
     const seconds = Math.round((now.getTime() - row.phaseSince.getTime()) / 1000);
     const why = conditionsOf(row.conditions).find((condition) => !condition.status)?.message;
-    const tries = row.failures > 0 ? ` It was tried ${row.failures} times.` : '';
+    const tries = row.failures > 0 ? ` It was tried ${row.failures} ${row.failures === 1 ? 'time' : 'times'}.` : '';
     return {
       severity: 'broken',
       subject: `${kind} ${row.id}`,
