@@ -72,10 +72,12 @@ describe.skipIf(!able)('two engines as two hosts', () => {
   }, 300_000);
 
   afterAll(async () => {
-    far.go();
-    await stack.dispose();
-    await far.dispose();
-    await model.api.close();
+    // Also of a start that failed half-way nothing stays.
+    const made: Partial<{ stack: TestStack; far: SecondEngine; model: Model }> = { stack, far, model };
+    made.far?.go();
+    await made.stack?.dispose();
+    await made.far?.dispose();
+    await made.model?.api.close();
   }, 120_000);
 
   it('takes an engine only after it has run a gateway there, and says what is missing', async () => {
