@@ -1,7 +1,7 @@
 import { Decrypter, Encrypter, generateX25519Identity, identityToRecipient } from 'age-encryption';
-import { ReadableStream } from 'node:stream/web';
+import { openPayload, sealPayload } from './age-payload.js';
 import { BackupDamaged } from './errors.js';
-import type { Bytes, Stage } from './stage.js';
+import type { Stage } from './stage.js';
 
 /** Encrypts to `recipient`, decrypts with `identity` (`AGE-SECRET-KEY-1...`, secret). */
 export interface AgeKeyPair {
@@ -17,9 +17,9 @@ export async function createAgeKeyPair(): Promise<AgeKeyPair> {
 /** age (age-encryption.org/v1): what comes out is an ordinary age file. */
 export function encryptTo(recipient: string): Stage {
   return async function* encrypting(source) {
-    const encrypter = new Encrypter();
-    encrypter.addRecipient(recipient);
-    yield* await encrypter.encrypt(webStream(source));
+    const { header, fileKey } = await createHeader(recipient);
+    yield header;
+    yield* sealPayload(fileKey, source);
   };
 }
 
@@ -29,50 +29,66 @@ export function encryptTo(recipient: string): Stage {
  */
 export function decryptWith(identities: readonly string[]): Stage {
   return async function* decrypting(source) {
-    const decrypter = new Decrypter();
-    for (const identity of identities) decrypter.addIdentity(identity);
-    let failure: unknown;
-    const input = guarded(source, (error) => (failure = error));
+    const input = source[Symbol.asyncIterator]();
     try {
-      yield* await decrypter.decrypt(webStream(input));
-    } catch (cause) {
-      // What broke the source is the source's error; anything else is the file's.
-      if (failure) throw failure;
-      throw cause instanceof BackupDamaged ? cause : new BackupDamaged('it cannot be decrypted', { cause });
+      const { header, rest } = await readHeader(input);
+      const fileKey = await openHeader(header, identities);
+      yield* openPayload(fileKey, following(rest, input));
+    } finally {
+      // Whoever stops early lets go of the source too.
+      await input.return?.();
     }
   };
 }
 
-/** The library's types are the browser's. */
-const webStream = (source: Bytes) => ReadableStream.from<Uint8Array>(source) as globalThis.ReadableStream<Uint8Array>;
+/** What an empty file has after its header: the payload's nonce, and the tag of its one part. */
+const EMPTY_PAYLOAD = 32;
 
-const MAGIC = 'age-encryption.org/v1\n';
-/** A header names one recipient in a few hundred bytes; the parser would read on for a line's end for ever. */
-const MOST_HEADER = 16 * 1024;
-
-async function* guarded(source: Bytes, failed: (error: unknown) => void): AsyncGenerator<Uint8Array> {
-  let head: Buffer | undefined = Buffer.alloc(0);
-  try {
-    for await (const chunk of source) {
-      if (!head) {
-        yield chunk;
-        continue;
-      }
-      head = Buffer.concat([head, chunk]);
-      if (head.length < MOST_HEADER) continue;
-      yield checkedHead(head);
-      head = undefined;
-    }
-  } catch (error) {
-    failed(error);
-    throw error;
-  }
-  if (head) yield checkedHead(head);
+/** A new file key, wrapped for the recipient and authenticated by the library. */
+async function createHeader(recipient: string): Promise<{ header: Uint8Array; fileKey: Uint8Array }> {
+  const encrypter = new Encrypter();
+  encrypter.addRecipient(recipient);
+  let fileKey: Uint8Array | undefined;
+  // Adds nothing to the header; it is told the key that the header is for.
+  encrypter.addRecipient({
+    wrapFileKey: (key) => {
+      fileKey = Uint8Array.from(key);
+      return [];
+    },
+  });
+  const file = await encrypter.encrypt(new Uint8Array());
+  return { header: file.subarray(0, -EMPTY_PAYLOAD), fileKey: fileKey! };
 }
 
-function checkedHead(head: Buffer): Buffer {
-  const start = head.subarray(0, MOST_HEADER);
-  if (!start.toString('latin1', 0, MAGIC.length).startsWith(MAGIC) || !start.includes('\n--- '))
-    throw new BackupDamaged('it is not an age file');
-  return head;
+async function openHeader(header: Uint8Array, identities: readonly string[]): Promise<Uint8Array> {
+  const decrypter = new Decrypter();
+  for (const identity of identities) decrypter.addIdentity(identity);
+  try {
+    return await decrypter.decryptHeader(header);
+  } catch (cause) {
+    throw new BackupDamaged('it cannot be decrypted', { cause });
+  }
+}
+
+const MAGIC = 'age-encryption.org/v1\n';
+/** A header names one recipient in a few hundred bytes; what goes on for longer is none. */
+const MOST_HEADER = 16 * 1024;
+
+/** Up to the end of the line that begins with `---`, which the payload follows. */
+async function readHeader(input: AsyncIterator<Uint8Array>): Promise<{ header: Buffer; rest: Buffer }> {
+  let head = Buffer.alloc(0);
+  for (;;) {
+    const mark = head.indexOf('\n--- ');
+    const end = mark === -1 ? -1 : head.indexOf('\n', mark + 1);
+    if (end !== -1 && head.toString('latin1', 0, MAGIC.length) === MAGIC)
+      return { header: head.subarray(0, end + 1), rest: head.subarray(end + 1) };
+    const next = head.length > MOST_HEADER ? undefined : await input.next();
+    if (!next || next.done) throw new BackupDamaged('it is not an age file');
+    head = Buffer.concat([head, next.value]);
+  }
+}
+
+async function* following(rest: Uint8Array, input: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
+  yield rest;
+  for (let next = await input.next(); !next.done; next = await input.next()) yield next.value;
 }

@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { zstdDecompressSync } from 'node:zlib';
-import { Decrypter } from 'age-encryption';
+import { Decrypter, Encrypter } from 'age-encryption';
 import * as fc from 'fast-check';
 import { extract, pack } from 'tar-stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type AgeKeyPair, createAgeKeyPair } from './age.js';
+import { type AgeKeyPair, createAgeKeyPair, decryptWith, encryptTo } from './age.js';
 import { archiveOf, type ArchivedFile } from './archive.fixture.js';
 import { checkArchive, openArchive, openCompressed, type StoredArchive, writeArchive } from './format.js';
 import { openLocalStore } from './open-store.js';
@@ -113,6 +113,28 @@ describe('a backup', () => {
     expect([grownWriting, watch.grown()].map((bytes) => bytes < 64 * MB)).toEqual([true, true]);
     watch.stop();
     await rm(join(folder, stored.key));
+  });
+});
+
+describe('encryption', () => {
+  const SIZES = [0, 1, 65_535, 65_536, 65_537, 131_072, 200_000, 1_000_000];
+
+  /** In pieces of no regular size, as streams come. */
+  async function* pieces(data: Buffer): AsyncGenerator<Uint8Array> {
+    for (let at = 0, size = 1; at < data.length; at += size, size = (size * 7) % 100_003)
+      yield data.subarray(at, at + size);
+  }
+
+  it.each(SIZES)('of %i bytes is read by the library, and what the library wrote is read here', async (size) => {
+    const data = randomBytes(size);
+    const decrypter = new Decrypter();
+    decrypter.addIdentity(keys.identity);
+    const ours = await buffer(encryptTo(keys.recipient)(pieces(data)));
+    expect(data.equals(await decrypter.decrypt(ours))).toBe(true);
+    const encrypter = new Encrypter();
+    encrypter.addRecipient(keys.recipient);
+    const theirs = Buffer.from(await encrypter.encrypt(data));
+    expect(data.equals(await buffer(decryptWith([keys.identity])(pieces(theirs))))).toBe(true);
   });
 });
 
