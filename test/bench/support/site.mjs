@@ -2,8 +2,6 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 
 const LIMIT = 60_000;
-/** Of a tier, what is not its content. */
-const FIXED = new Set(['key', 'version', 'retiredAt']);
 
 /** What a membership site's server and a member's client do, without any patience that would blur the figures. */
 export class Site {
@@ -28,13 +26,6 @@ export class Site {
 
   token(name) {
     return this.#json('POST', '/v1/tokens', { member: name, surface: 'api' });
-  }
-
-  /** The tier as it is, with these fields changed. */
-  async changeTier(key, changes) {
-    const { items } = await this.#json('GET', '/v1/tiers');
-    const content = Object.entries(items.find((entry) => entry.key === key)).filter(([name]) => !FIXED.has(name));
-    return this.#json('PUT', `/v1/tiers/${key}`, { ...Object.fromEntries(content), ...changes });
   }
 
   async #follow(id) {
