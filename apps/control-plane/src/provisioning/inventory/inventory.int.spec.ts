@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Database, takeLeadership } from '#libs/database';
 import { HostDrivers } from '../../fleet/host-drivers.js';
+import { ApiKeysService } from '../../identity/api-keys.service.js';
 import { StrayLab } from '../testing/stray-lab.fixture.js';
 import { Inventory } from './inventory.js';
 
@@ -115,12 +116,16 @@ describe('the inventory of a host', () => {
     const id = lab.newId();
     const database = lab.plane.app.get(Database);
     let commit = (): void => undefined;
+    let begun = (): void => undefined;
+    const inserted = new Promise<void>((resolve) => (begun = resolve));
     const open = database.system(async (tx) => {
       await tx.$executeRaw`
         INSERT INTO gateways (id, tenant_id, host_id, kind, runtime, image, resources, due_at, updated_at)
         VALUES (${id}, ${lab.plane.tenantId}, ${lab.hostId}, 'shared', 'wirebot', 'x', '{}', NULL, now())`;
+      begun();
       await new Promise<void>((resolve) => (commit = resolve));
     });
+    await inserted;
     await lab.runs(id);
     await lab.rounds(5);
     expect(await lab.status(id)).toBe('running');
@@ -165,6 +170,43 @@ describe('the inventory of a host', () => {
       drivers.of = of;
       await sql(`DELETE FROM hosts WHERE id = 'hst_hangs'`);
     }
+  });
+
+  it('lets operators see findings, confirm them by number, and ignore them', async () => {
+    const keys = lab.plane.app.get(ApiKeysService);
+    const { key } = await keys.issue({ tenantId: null, name: 'ops', scopes: ['gateways:*'] });
+    const { key: reader } = await keys.issue({ tenantId: null, name: 'reader', scopes: ['gateways:read'] });
+    const call = (method: 'GET' | 'POST', path: string, payload?: object, credential = key) =>
+      lab.plane.app.inject({
+        method,
+        url: `/v1/admin/findings${path}`,
+        headers: { authorization: `Bearer ${credential}` },
+        ...(payload ? { payload } : {}),
+      });
+    const ids = [await lab.runs(), await lab.runs()];
+    await lab.rounds(3);
+    const list = (await call('GET', '?state=open', undefined, reader)).json<{
+      items: { id: string; name: string }[];
+    }>();
+    expect(list.items.map(({ name }) => name).toSorted()).toEqual(ids.toSorted());
+    expect(list.items[0]).toMatchObject({
+      held: true,
+      confirmed: false,
+      host: { id: lab.hostId },
+      reason: 'unknown-gateway',
+    });
+
+    const body = { hostId: lab.hostId, reason: 'unknown-gateway', count: 1 };
+    const differs = await call('POST', '/confirm', body);
+    expect([differs.statusCode, differs.json<{ code: string }>().code]).toEqual([409, 'findings-differ']);
+    expect((await call('POST', '/confirm', { ...body, reason: 'whatever' })).statusCode).toBe(400);
+    expect((await call('POST', '/confirm', { ...body, count: 2 }, reader)).statusCode).toBe(403);
+    expect((await call('POST', '/fnd_none/ignore')).statusCode).toBe(404);
+    const spared = list.items[0]!;
+    expect((await call('POST', '/confirm', { ...body, count: 2 })).json()).toEqual({ confirmed: 2 });
+    expect((await call('POST', `/${spared.id}/ignore`)).json()).toMatchObject({ state: 'ignored' });
+    await becomes(list.items[1]!.name, 'stopped');
+    expect(await lab.status(spared.name)).toBe('running');
   });
 
   it('writes nothing once another process does the inventory', async () => {
