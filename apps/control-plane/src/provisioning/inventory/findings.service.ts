@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Database, type Prisma } from '#libs/database';
 import { AuditLog } from '../../audit/audit-log.js';
+import { HostNotFound } from '../../fleet/hosts.errors.js';
 import type { ConfirmFindingsDto } from './dto/findings.dto.js';
 import { FindingNotFound, FindingsDiffer } from './findings.errors.js';
 import { CURRENT, detailOf, FindingsRepository } from './findings.repository.js';
@@ -65,10 +66,11 @@ export class FindingsService {
 
   /**
    * They may go although there are so many: the inventory takes them up at its next round, with all its care but that.
-   * Throws FindingsDiffer when there are more or fewer than `count`.
+   * Throws HostNotFound, and FindingsDiffer when there are more or fewer than `count`.
    */
   async confirm({ hostId, reason, count }: ConfirmFindingsDto, actor: string): Promise<{ readonly confirmed: number }> {
     return this.database.system(async (tx) => {
+      if ((await tx.host.count({ where: { id: hostId } })) === 0) throw new HostNotFound();
       await tx.$queryRaw`
         SELECT 1 FROM inventory_findings WHERE host_id = ${hostId} AND reason = ${reason} ORDER BY id FOR UPDATE`;
       const where = { hostId, reason, state: { in: [...CURRENT] } };
