@@ -6,13 +6,14 @@ import { decryptWith, encryptTo } from './age.js';
 import { ArchiveCheck } from './archive-check.js';
 import { BackupDamaged, BackupError } from './errors.js';
 import { atMost, type Measured, Meter } from './meter.js';
-import { inOrder, passing } from './stage.js';
+import { inBlocks, inOrder, passing } from './stage.js';
 import type { BackupStore } from './store.js';
 
 /** What an agent's folder may unpack to. */
 const MOST_UNPACKED = 64 * 1024 ** 3;
 /** Memory that a reader has to have: 2^27 bytes, what `zstd -d` allows without being told. */
 const WINDOW_LOG = 27;
+const BLOCK = 1024 * 1024;
 
 export interface WrittenArchive extends Measured {
   readonly manifest: ArchiveManifest;
@@ -43,9 +44,11 @@ export async function writeArchive(
   const check = new ArchiveCheck();
   const meter = new Meter();
   const { ZSTD_c_compressionLevel: level, ZSTD_c_checksumFlag: checksum } = constants;
-  const zstd = createZstdCompress({ params: { [level]: 3, [checksum]: 1 } });
+  const zstd = createZstdCompress({ chunkSize: BLOCK, params: { [level]: 3, [checksum]: 1 } });
   const put = (source: AsyncIterable<Uint8Array>): Promise<void> => store.put(key, source, signal);
-  await pipeline(tar, passing(check), zstd, inOrder(encryptTo(recipient), passing(meter)), put, { signal });
+  const compressible = inOrder(passing(check), inBlocks(BLOCK));
+  const sealed = inOrder(encryptTo(recipient), inBlocks(BLOCK), passing(meter));
+  await pipeline(tar, compressible, zstd, sealed, put, { signal });
   return { ...meter.measured, manifest: check.manifest };
 }
 
@@ -58,8 +61,8 @@ export async function openArchive(
   const stored = await store.get(archive.key, signal);
   const check = new ArchiveCheck();
   const stream = new PassThrough();
-  const zstd = createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax]: WINDOW_LOG } });
-  const decrypt = inOrder(passing(new Meter(archive)), decryptWith(archive.identities));
+  const zstd = createZstdDecompress({ chunkSize: BLOCK, params: { [constants.ZSTD_d_windowLogMax]: WINDOW_LOG } });
+  const decrypt = inOrder(passing(new Meter(archive)), decryptWith(archive.identities), inBlocks(BLOCK));
   const flow = pipeline(stored, decrypt, zstd, inOrder(atMost(MOST_UNPACKED), passing(check)), stream, { signal });
   return { stream, whole: quiet(flow.then(() => check.manifest, translate)) };
 }

@@ -65,7 +65,7 @@ export class LocalBackupStore extends BackupStore {
       throw this.#translated(cause);
     }
     const part = range ? { start: range.first, end: range.last } : {};
-    return file.createReadStream({ highWaterMark: 256 * 1024, ...part });
+    return file.createReadStream({ highWaterMark: MB, ...part });
   }
 
   async stat(key: string, signal: AbortSignal): Promise<StoredObject | undefined> {

@@ -14,3 +14,19 @@ export const passing =
   (observer: { pass(source: Bytes): AsyncGenerator<Uint8Array> }): Stage =>
   (source) =>
     observer.pass(source);
+
+/** The same bytes in larger blocks: compressing and writing cost a hand-over to another thread for each. */
+export const inBlocks = (size: number): Stage =>
+  async function* gathering(source) {
+    let waiting: Uint8Array[] = [];
+    let length = 0;
+    for await (const chunk of source) {
+      waiting.push(chunk);
+      length += chunk.length;
+      if (length < size) continue;
+      yield Buffer.concat(waiting);
+      waiting = [];
+      length = 0;
+    }
+    if (length > 0) yield Buffer.concat(waiting);
+  };

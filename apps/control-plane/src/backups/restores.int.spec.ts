@@ -52,9 +52,9 @@ async function talkTo(externalId: string): Promise<Talk> {
   );
   const { host, port } = row!.address;
   const answered: string[] = [];
-  let going = true;
+  const stop = new AbortController();
   const talk = async (): Promise<void> => {
-    while (going) {
+    while (!stop.signal.aborted) {
       const idempotencyKey = randomBytes(12).toString('hex');
       const headers = {
         authorization: `Bearer ${token}`,
@@ -71,7 +71,7 @@ async function talkTo(externalId: string): Promise<Talk> {
   return {
     answered,
     stop: async () => {
-      going = false;
+      stop.abort();
       await talking;
     },
   };

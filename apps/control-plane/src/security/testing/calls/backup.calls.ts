@@ -27,7 +27,9 @@ async function recipientOf(actor: Actor): Promise<string> {
   const id = newId('bkey');
   const sealed = await actor.seal(identity, `backup-key/${id}`);
   await actor.sql(`INSERT INTO backup_keys (id, tenant_id, recipient, identity_sealed) VALUES ($1, $2, $3, $4)`, [
-    ...[id, actor.tenantId, recipient],
+    id,
+    actor.tenantId,
+    recipient,
     Buffer.from(sealed),
   ]);
   return recipient;
