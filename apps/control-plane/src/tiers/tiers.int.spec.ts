@@ -124,10 +124,12 @@ describe('a tier', () => {
     expect(made.statusCode).toBe(201);
     expect(made.json<TierView>()).toEqual({
       ...BODY,
+      resources: { ...BODY.resources, diskMb: null },
       key: 'founders',
       runtime: 'wirebot',
       modules: [],
-      idlePolicy: { suspendAfterSeconds: null },
+      idlePolicy: { suspendAfterSeconds: null, stopAfterSeconds: null },
+      backups: { everyHours: null, keepDays: 7 },
       prices: [],
       version: 1,
       retiredAt: null,
