@@ -33,9 +33,12 @@ await withCleanup(async (defer) => {
   /** As soon as it has nothing to do; its tier then says whether it is frozen or ended. */
   const asleep = async (phase) => {
     await until(() =>
-      operator.call('POST', `/v1/admin/gateways/${id}/suspend`).then(
+      operator.call('POST', `/v1/admin/gateways/${id}/suspend`, {}).then(
         () => true,
-        () => false,
+        (error) => {
+          if (!error.message.includes('gateway-busy')) throw error;
+          return false;
+        },
       ),
     );
     await until(phaseIs(phase));
