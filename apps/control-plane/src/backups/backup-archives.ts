@@ -12,7 +12,7 @@ import {
 import type { ArchiveManifest } from '#libs/contracts';
 import { BackupKeys } from './backup-keys.js';
 import { BackupStores } from './backup-stores.js';
-import { type BackupRow, prefixOf } from './backups.repository.js';
+import { type BackupRow, prefixOf } from './backup-rows.js';
 
 export interface KeptArchive extends WrittenArchive {
   /** Which key it is encrypted to. */

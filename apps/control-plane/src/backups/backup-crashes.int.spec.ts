@@ -10,7 +10,8 @@ import { BackupRunner } from './backup-runner.js';
 import { BackupStores } from './backup-stores.js';
 import { BackupVerifier } from './backup-verifier.js';
 import { BackupWorker } from './backup-worker.js';
-import { type BackupRow, BackupsRepository } from './backups.repository.js';
+import type { BackupRow } from './backup-rows.js';
+import { BackupsRepository } from './backups.repository.js';
 import { BackupLab } from './testing/backup-lab.fixture.js';
 import type { BackupView } from './backup-view.js';
 

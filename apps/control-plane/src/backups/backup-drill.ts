@@ -7,7 +7,7 @@ import { ControlPlaneConfig } from '#libs/config';
 import { Database } from '#libs/database';
 import { deadline } from '#libs/kernel';
 import { BackupArchives } from './backup-archives.js';
-import type { BackupRow } from './backups.repository.js';
+import type { BackupRow } from './backup-rows.js';
 
 const READ_LIMIT = 1_800_000;
 

@@ -12,7 +12,8 @@ import { GatewayCredentials } from '../secrets/gateway-credentials.js';
 import { BackupArchives } from './backup-archives.js';
 import { isGivenUp } from './backup-kinds.js';
 import { BackupLost, NothingToBackUp } from './backups.errors.js';
-import { type BackupRow, BackupsRepository } from './backups.repository.js';
+import type { BackupRow } from './backup-rows.js';
+import { BackupsRepository } from './backups.repository.js';
 
 /** Longest time for one archive, in milliseconds. */
 const TRANSFER_LIMIT = 1_800_000;

@@ -5,7 +5,8 @@ import { deadline } from '#libs/kernel';
 import { BackupArchives } from './backup-archives.js';
 import { BackupStores } from './backup-stores.js';
 import { BackupStoreMissing } from './backups.errors.js';
-import { type BackupRow, BackupsRepository } from './backups.repository.js';
+import type { BackupRow } from './backup-rows.js';
+import { BackupsRepository } from './backups.repository.js';
 
 const BATCH = 100;
 const READ_LIMIT = 1_800_000;

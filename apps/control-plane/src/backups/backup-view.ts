@@ -1,5 +1,6 @@
 import type { BackupKind } from './backup-kinds.js';
-import type { BackupRow, StoredManifest } from './backups.repository.js';
+import type { BackupRow } from './backup-rows.js';
+import type { StoredManifest } from './backups.repository.js';
 
 export interface BackupView {
   readonly id: string;

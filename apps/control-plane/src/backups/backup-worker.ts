@@ -5,7 +5,8 @@ import { delay } from '#libs/kernel';
 import { Log } from '../log.js';
 import { BackupRunner } from './backup-runner.js';
 import { BackupLost } from './backups.errors.js';
-import { type BackupRow, BackupsRepository } from './backups.repository.js';
+import type { BackupRow } from './backup-rows.js';
+import { BackupsRepository } from './backups.repository.js';
 
 const POLL_MS = 1_000;
 /** A backup whose process says nothing for so long is another one's. */

@@ -5,8 +5,7 @@ import { Clock, Ids } from '#libs/kernel';
 import { Outbox } from '../outbox/outbox.js';
 import type { KeptArchive } from './backup-archives.js';
 import { type BackupKind, expiryOf } from './backup-kinds.js';
-
-export type BackupRow = Prisma.BackupGetPayload<object>;
+import { type BackupRow, prefixOf } from './backup-rows.js';
 
 export interface NewBackup {
   readonly tenantId: string;
@@ -32,10 +31,6 @@ export interface StoredManifest {
 
 /** Longest list of files in a row. */
 const MOST_LISTED = 1_000;
-
-/** What every object of a backup begins with, whichever attempt made it. */
-export const prefixOf = (row: Pick<BackupRow, 'id' | 'tenantId' | 'agentId'>): string =>
-  `${row.tenantId}/${row.agentId}/${row.id}.`;
 
 /** Rows of backups. Whoever makes one holds it by `attempts`, which only rises: a process that lost it changes nothing. */
 @Injectable()

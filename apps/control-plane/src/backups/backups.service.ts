@@ -7,7 +7,8 @@ import { BackupStores } from './backup-stores.js';
 import { assertNobodyElses, type BackupSubject, holdSubject, subjectOf } from './backup-subjects.js';
 import { type BackupView, toBackupView } from './backup-view.js';
 import { BackupInUse, BackupLimitReached, BackupNotFound, BackupNotReady, NothingToBackUp } from './backups.errors.js';
-import { type BackupRow, BackupsRepository } from './backups.repository.js';
+import type { BackupRow } from './backup-rows.js';
+import { BackupsRepository } from './backups.repository.js';
 
 /** Backups of a member that were asked for and are kept. */
 const MOST_MANUAL = 20;

@@ -4,7 +4,8 @@ import { Database } from '#libs/database';
 import { Clock } from '#libs/kernel';
 import { BackupArchives } from './backup-archives.js';
 import { BackupNotReady } from './backups.errors.js';
-import { type BackupRow, BackupsRepository } from './backups.repository.js';
+import type { BackupRow } from './backup-rows.js';
+import { BackupsRepository } from './backups.repository.js';
 
 /** What was read and found right so recently is not read again before it is used. */
 const CHECKED_MS = 600_000;

@@ -12,7 +12,8 @@ import { BackupStores } from './backup-stores.js';
 import { type BackupSubject, holdSubject, subjectOf } from './backup-subjects.js';
 import { AgentCannotRestore, BackupNotFound, BackupNotReady } from './backups.errors.js';
 import type { BackupCaller } from './backups.service.js';
-import { type BackupRow, BackupsRepository } from './backups.repository.js';
+import type { BackupRow } from './backup-rows.js';
+import { BackupsRepository } from './backups.repository.js';
 
 /** A large folder takes its time: a restore is not late before this, in seconds. */
 const RESTORE_DEADLINE = 1_800;

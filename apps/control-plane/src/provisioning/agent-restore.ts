@@ -5,7 +5,7 @@ import type { GatewayAddress } from '#libs/drivers/core';
 import { Clock, deadline } from '#libs/kernel';
 import { type GatewayEndpoint, GatewayRuntime } from '#libs/runtimes/core';
 import { FirstBackupFailed } from '../backups/backups.errors.js';
-import type { BackupRow } from '../backups/backups.repository.js';
+import type { BackupRow } from '../backups/backup-rows.js';
 import { RestoreSource } from '../backups/restore-source.js';
 import { OperationsRepository } from '../operations/operations.repository.js';
 import { RoutePublisher } from '../routing/route-publisher.js';
