@@ -18,6 +18,8 @@ import { BackupsRepository } from './backups.repository.js';
 /** Longest time for one archive, in milliseconds. */
 const TRANSFER_LIMIT = 1_800_000;
 const WAIT_MS = 2_000;
+/** Until the worker renews it for the first time. */
+const FIRST_LEASE_SECONDS = 30;
 /** Long enough to take away what attempts have left. */
 const LAST_LEASE_SECONDS = 120;
 /** A process that dies this often over one backup dies because of it. */
@@ -78,6 +80,7 @@ export class BackupRunner {
 
   async #make(row: BackupRow, agent: AgentRecord, signal: AbortSignal): Promise<void> {
     const limit = deadline(TRANSFER_LIMIT, signal);
+    if (!(await this.backups.renew(row, FIRST_LEASE_SECONDS))) throw new BackupLost(row.id);
     const at = this.#endpoint(agent.gateway!);
     const { version } = await this.runtime.status(at, limit);
     const tar = await this.runtime.snapshotAgent(at, agent.id, limit);

@@ -92,12 +92,18 @@ export class BackupsRepository {
     }
   }
 
-  /** False: it is somebody else's now, or nobody wants it any more. */
+  /** False: it is somebody else's now, or nobody wants it any more. Its gateway is kept awake as long: a frozen one sends nothing. */
   async renew(row: BackupRow, seconds: number): Promise<boolean> {
-    const count = await this.database.raw.$executeRaw`
-      UPDATE backups SET lease_until = now() + make_interval(secs => ${seconds})
-      WHERE id = ${row.id} AND attempts = ${row.attempts} AND status = 'running'`;
-    return count === 1;
+    const [mine] = await this.database.raw.$queryRaw<{ n: number }[]>`
+      WITH mine AS (
+        UPDATE backups SET lease_until = now() + make_interval(secs => ${seconds})
+        WHERE id = ${row.id} AND attempts = ${row.attempts} AND status = 'running' RETURNING agent_id
+      ), awake AS (
+        UPDATE gateways g SET awake_until = greatest(g.awake_until, now() + make_interval(secs => ${seconds}))
+        FROM mine JOIN agents a ON a.id = mine.agent_id WHERE g.id = a.gateway_id
+      )
+      SELECT count(*)::int AS n FROM mine`;
+    return mine?.n === 1;
   }
 
   /** Given back, to be tried again at `dueAt`; `why` says what it waits for. */
