@@ -164,6 +164,17 @@ function operatorsOfNoTenant({ tenantless }: RouteCall, { operator, operatorSess
   return tenantless === undefined ? denied(403, 'tenant-required', nameless) : [];
 }
 
+/** One for all routes: an installation takes no more than 200 keys. */
+const strangersKeys = new WeakMap<World, Map<boolean, Promise<string>>>();
+
+function strangersKey({ world, own }: Cast, operator: boolean): Promise<string> {
+  const keys = strangersKeys.get(world) ?? new Map<boolean, Promise<string>>();
+  strangersKeys.set(world, keys);
+  const key = keys.get(operator) ?? world.key(operator ? null : own.tenantId, ['other:read']);
+  keys.set(operator, key);
+  return key;
+}
+
 /** A key with nothing but `other:read`, and for each scope of the route one that has every scope but that. */
 async function scopeDenials(
   route: DeclaredRoute,
@@ -173,7 +184,7 @@ async function scopeDenials(
 ): Promise<Denial[]> {
   if (route.scopes.length === 0) return [];
   const kind = operator ? 'operator' : 'tenant';
-  const other = bearer(await cast.world.key(operator ? null : cast.own.tenantId, ['other:read']));
+  const other = bearer(await strangersKey(cast, operator));
   const keys: Record<string, Credential> = { [`${kind} with other:read`]: { ...other, ...more } };
   for (const scope of route.scopes)
     keys[`${kind} with all but ${scope}`] = { ...(await cast.without(scope, operator)), ...more };

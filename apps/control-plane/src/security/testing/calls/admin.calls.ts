@@ -23,7 +23,10 @@ const anOperatorKey = async (actor: Actor): Promise<string[]> => [
 
 const aGateway = async ({ tenantId, sql }: Actor): Promise<string[]> => {
   const id = fresh('gw');
-  await sql(`INSERT INTO hosts (id, name, driver, port_from, port_to, state) VALUES ($1, $1, 'process', 1, 2, 'cordoned')`, [id]);
+  await sql(
+    `INSERT INTO hosts (id, name, driver, port_from, port_to, state) VALUES ($1, $1, 'process', 1, 2, 'cordoned')`,
+    [id],
+  );
   await sql(
     `INSERT INTO gateways (id, tenant_id, host_id, kind, runtime, image, resources, phase, updated_at)
      VALUES ($1, $2, $1, 'shared', 'wirebot', 'i', '{}', 'ready', now())`,

@@ -95,7 +95,8 @@ export const BACKUP_CALLS: RouteCalls = {
   // 409: nobody has ever spoken to the agent.
   'POST /v1/me/backups': { good: [202, 409] },
   'GET /v1/me/backups/:id': { target: ownBackup },
-  'GET /v1/me/backups/:id/archive': { target: ownBackup },
+  // 403: others have a say in the workspace of whom this is asked.
+  'GET /v1/me/backups/:id/archive': { target: ownBackup, good: [200, 403] },
   'GET /v1/admin/backups': {},
   'POST /v1/admin/backups/:id/verify': { target: ownBackup, body: {} },
   'POST /v1/admin/gateways/:id/backup': {
