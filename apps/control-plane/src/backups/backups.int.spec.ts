@@ -5,7 +5,9 @@ import { buffer } from 'node:stream/consumers';
 import { zstdDecompressSync } from 'node:zlib';
 import { extract } from 'tar-stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Database, takeLeadership } from '#libs/database';
 import { MembersService } from '../members/members.service.js';
+import { BackupRetention } from './backup-retention.js';
 import { BackupLab } from './testing/backup-lab.fixture.js';
 import type { BackupView } from './backup-view.js';
 
@@ -201,6 +203,43 @@ describe('operators', () => {
         ]);
         return found.length > 0 || undefined;
       });
+  });
+});
+
+describe('an export of a member', () => {
+  it('comes with a fresh archive of the agent', async () => {
+    const note = randomBytes(5_000);
+    await lab.write('ben', 'workspace/mine.bin', note);
+    const asked = await lab.call<{ operation: { id: string } }>('POST', '/v1/members/ben/export', {});
+    const { status, result } = await lab.plane.ended(asked.body.operation.id);
+    expect(status).toBe('succeeded');
+    const document = await lab.call<{ agents: { archive: { url: string } }[] }>(
+      'GET',
+      new URL(String(result!['url'])).pathname,
+    );
+    const archive = await lab.call('GET', new URL(document.body.agents[0]!.archive.url).pathname);
+    expect([archive.status, zstdDecompressSync(archive.raw).includes(note)]).toEqual([200, true]);
+  });
+});
+
+describe('backups whose time is over', () => {
+  it('go, but for the last good one of an agent', async () => {
+    const [first, last] = [await lab.backUp('cat'), await lab.backUp('cat')];
+    await lab.plane.database.query(`UPDATE backups SET expires_at = now() - interval '1 day' WHERE agent_id = $1`, [
+      first.agentId,
+    ]);
+    const database = lab.plane.app.get(Database);
+    const lead = (await takeLeadership(database, 'backups-in-a-test', 'test', 60))!;
+    expect(await lab.plane.app.get(BackupRetention, { strict: false }).expire(lead)).toBeGreaterThan(0);
+    await lab.until(async () => {
+      const rows = await lab.plane.database.query<{ id: string }>('SELECT id FROM backups WHERE agent_id = $1', [
+        first.agentId,
+      ]);
+      return (rows.length === 1 && rows[0]!.id === last.id) || undefined;
+    });
+    expect((await lab.objects()).filter((key) => key.includes(first.agentId))).toEqual([
+      expect.stringContaining(last.id),
+    ]);
   });
 });
 
