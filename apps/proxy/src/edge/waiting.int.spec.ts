@@ -25,7 +25,7 @@ const waiting = async (): Promise<number> => {
   const text = await (await fetch(`${stack.url}/metrics`)).text();
   return Number(/^wirebot_proxy_waiting (\d+)$/m.exec(text)![1]);
 };
-const becomesWaiting = (count: number) => expect.poll(waiting).toBe(count);
+const expectWaiting = (count: number) => expect.poll(waiting).toBe(count);
 const call = async (path = `/t/acme/a/${B}/health`, init: RequestInit & { duplex?: 'half' } = {}) => {
   const token = await stack.token('b');
   return fetch(stack.url + path, { ...init, headers: { authorization: `Bearer ${token}`, ...init.headers } });
@@ -68,18 +68,18 @@ beforeEach(() => {
 });
 afterEach(async () => {
   tell(route('live'));
-  await becomesWaiting(0);
+  await expectWaiting(0);
 });
 
 it('sends whoever waits elsewhere when the proxy ends', async () => {
   tell(route('asleep'));
   const response = call();
-  await becomesWaiting(1);
+  await expectWaiting(1);
   await stack.proxy.stop();
   expect((await problem(await response)).slice(0, 2)).toEqual([503, 'agent-waking']);
   await stack.startProxy({ WIREBOT_WAKE_WAIT_SECONDS: '2' });
   const again = call();
-  await becomesWaiting(1);
+  await expectWaiting(1);
   tell(route('live'));
   expect((await again).status).toBe(200);
   await until(async () => (await waiting()) === 0);
@@ -89,7 +89,7 @@ describe('requests for an agent that sleeps', () => {
   it('wait together, wake it once, and are all answered when it is awake', async () => {
     tell(route('asleep'));
     const answers = Array.from({ length: 60 }, (_, n) => send(`message ${n}`));
-    await becomesWaiting(60);
+    await expectWaiting(60);
     await expect.poll(() => wakes.length).toBeGreaterThan(0);
     expect(stack.gateway.requests).toHaveLength(0);
     tell(route('live'));
@@ -103,7 +103,7 @@ describe('requests for an agent that sleeps', () => {
     tell(route('asleep'));
     const body = Buffer.alloc(700_000, 'x');
     const response = call('/t/acme/chat', { method: 'POST', body });
-    await becomesWaiting(1);
+    await expectWaiting(1);
     tell(route('live'));
     expect(await (await response).json()).toMatchObject({ bytes: 700_000 });
   });
@@ -111,7 +111,7 @@ describe('requests for an agent that sleeps', () => {
   it('go where the agent is then, which may be another gateway', async () => {
     tell(route('asleep', { target: { host: '127.0.0.1', port: 1 } }));
     const response = call();
-    await becomesWaiting(1);
+    await expectWaiting(1);
     tell(route('held'));
     tell(route('live'));
     expect((await response).status).toBe(200);
@@ -121,7 +121,7 @@ describe('requests for an agent that sleeps', () => {
     answer = { status: 202, body: { accepted: true, trouble: 'engine-unreachable' } };
     tell(route('asleep'));
     expect(await problem(await call())).toEqual([503, 'agent-waking', 'engine-unreachable', '5']);
-    await becomesWaiting(0);
+    await expectWaiting(0);
   });
 
   it('are held for no agent more often than the limit allows, and free their places when they leave', async () => {
@@ -129,13 +129,13 @@ describe('requests for an agent that sleeps', () => {
     const leave = new AbortController();
     const held = Array.from({ length: LIMITS.waitingPerAgent }, () => call(undefined, { signal: leave.signal }));
     const gone = Promise.allSettled(held);
-    await becomesWaiting(LIMITS.waitingPerAgent);
+    await expectWaiting(LIMITS.waitingPerAgent);
     expect((await problem(await call())).slice(0, 2)).toEqual([503, 'agent-waking']);
     leave.abort();
     await gone;
-    await becomesWaiting(0);
+    await expectWaiting(0);
     const response = call();
-    await becomesWaiting(1);
+    await expectWaiting(1);
     tell(route('live'));
     expect((await response).status).toBe(200);
   });
@@ -144,7 +144,7 @@ describe('requests for an agent that sleeps', () => {
     tell(route('asleep'));
     const token = await stack.token('b', 'acme', { jti: 'revoked-as-it-waited' });
     const response = call(undefined, { headers: { authorization: `Bearer ${token}` } });
-    await becomesWaiting(1);
+    await expectWaiting(1);
     const until = new Date(Date.now() + 600_000).toISOString();
     stack.revoke({ tenantId: id('ten', 'acme'), jti: 'revoked-as-it-waited', until });
     tell(route('live'));
@@ -157,7 +157,7 @@ describe('requests for an agent that sleeps', () => {
     // A token of this instant might be faster than its agent's route.
     const token = await stack.token('b', 'acme', { iat: Math.floor(Date.now() / 1_000) - 60 });
     const response = call(undefined, { headers: { authorization: `Bearer ${token}` } });
-    await becomesWaiting(1);
+    await expectWaiting(1);
     stack.change({ agents: { upsert: [], remove: [B] } });
     expect((await problem(await response)).slice(0, 2)).toEqual([404, 'agent-not-found']);
   });
@@ -185,7 +185,7 @@ describe('sockets to an agent that sleeps', () => {
   it('wake it and open when it is awake', async () => {
     tell(route('asleep'));
     const socket = await open();
-    await becomesWaiting(1);
+    await expectWaiting(1);
     await expect.poll(() => wakes).toEqual([{ agentId: B }]);
     tell(route('live'));
     await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject));
@@ -202,9 +202,9 @@ describe('sockets to an agent that sleeps', () => {
       `GET /t/acme/ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n` +
         `Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: Bearer ${token}\r\n\r\n`,
     );
-    await becomesWaiting(1);
+    await expectWaiting(1);
     raw.end();
-    await becomesWaiting(0);
+    await expectWaiting(0);
     raw.destroy();
   });
 
@@ -223,7 +223,7 @@ describe('a gateway that falls asleep', () => {
   it('declines what came by an older table: it waits, and is sent again, whole, once', async () => {
     const declined = declines();
     const response = send('not to be lost');
-    await becomesWaiting(1);
+    await expectWaiting(1);
     await expect.poll(() => wakes).toEqual([{ agentId: B }]);
     const said: string[] = [];
     stack.gateway.answer = (req, res) => {
@@ -244,7 +244,7 @@ describe('a gateway that falls asleep', () => {
   it('is tried again by itself when it stayed awake after all and nobody says so', async () => {
     declines();
     const response = send('still there?');
-    await becomesWaiting(1);
+    await expectWaiting(1);
     stack.gateway.answer = undefined;
     expect(await (await response).json()).toMatchObject({ bytes: 'still there?'.length });
   });
@@ -276,7 +276,7 @@ describe('a gateway that falls asleep', () => {
   it('declines a handshake: it waits and is made again', async () => {
     stack.gateway.declineUpgrades = 503;
     const socket = await open();
-    await becomesWaiting(1);
+    await expectWaiting(1);
     stack.gateway.declineUpgrades = undefined;
     tell(route('asleep'));
     tell(route('live'));
@@ -289,7 +289,7 @@ describe('an agent that moves', () => {
   it('shows no error when the move is short', async () => {
     tell(route('held'));
     const response = send('on the move');
-    await becomesWaiting(1);
+    await expectWaiting(1);
     expect(wakes).toEqual([]);
     tell(route('live'));
     expect((await response).status).toBe(200);
@@ -298,7 +298,7 @@ describe('an agent that moves', () => {
   it('is followed when its old gateway does not have it any more', async () => {
     declines('agent-not-found', 404);
     const response = send('where are you?');
-    await becomesWaiting(1);
+    await expectWaiting(1);
     stack.gateway.answer = undefined;
     tell(route('live', { gatewayId: id('gw', 'two') }));
     expect(await (await response).json()).toMatchObject({ bytes: 'where are you?'.length });

@@ -92,7 +92,7 @@ describe('sleep of real gateway processes', () => {
       WIREBOT_GATEWAY_RECHECK_SECONDS: '1',
     });
     await policy('sovereign', null);
-    expect(await plane.put('sol', 'sovereign')).toMatchObject({ status: 'succeeded' });
+    await plane.put('sol', 'sovereign');
     const member = await plane.member('sol');
     gatewayId = member.gateway!.id;
     agentId = (await sql('SELECT id FROM agents WHERE gateway_id = $1', gatewayId))[0]!['id'] as string;
@@ -237,6 +237,7 @@ describe('sleep of real gateway processes', () => {
     process.kill((await processes())[0]!.pid, 'SIGCONT');
     await look('failures = 0');
     await awake();
+    expect(await phase()).toBe('ready');
   });
 
   it('is given what changed in its sleep before its routes open', async () => {
@@ -259,6 +260,7 @@ describe('sleep of real gateway processes', () => {
     await routeBecomes('asleep');
     await wake();
     await routeBecomes('live');
+    expect(await phase()).toBe('ready');
   });
 
   it('answers 404 for agents that are unknown or out of service, and starts nothing', async () => {

@@ -6,7 +6,10 @@ const aGateway =
   (quarantined: boolean) =>
   async ({ tenantId, sql }: Actor): Promise<string[]> => {
     const id = fresh('gw');
-    await sql(`INSERT INTO hosts (id, name, driver, port_from, port_to, state) VALUES ($1, $1, 'process', 1, 2, 'cordoned')`, [id]);
+    await sql(
+      `INSERT INTO hosts (id, name, driver, port_from, port_to, state) VALUES ($1, $1, 'process', 1, 2, 'cordoned')`,
+      [id],
+    );
     await sql(
       `INSERT INTO gateways (id, tenant_id, host_id, kind, runtime, image, resources, phase, quarantined_at, updated_at)
        VALUES ($1, $2, $1, 'shared', 'wirebot', 'i', '{}', 'ready', CASE WHEN $3 THEN now() END, now())`,
