@@ -260,8 +260,10 @@ export const SCENARIOS: readonly Scenario[] = [
       await world.say(member, 'said after the backup', session);
       return { session, backup };
     },
-    act: (world, member, { backup }) =>
-      world.change('POST', `/v1/members/${member}/backups/${backup}/restore`, {}, `${member}-restore`),
+    act: async (world, member, { backup }) => {
+      const path = `/v1/members/${member}/backups/${backup}/restore`;
+      return (await world.operator<{ operation: { id: string } }>('POST', path, {})).operation.id;
+    },
     holds: async (world, member, { session }) => {
       await world.say(member, 'said after the restore', session);
       await world.answeredOnce(member, session!, [...RESTORED, 'said after the restore']);

@@ -34,7 +34,11 @@ export class World {
   /** As the operator, through outages of the control plane. */
   async operator<T>(method: string, path: string, body?: unknown): Promise<T> {
     const type: Record<string, string> = body === undefined ? {} : { 'content-type': 'application/json' };
-    const headers = { ...(await this.#session()), ...type };
+    // Routes of tenants are told which tenant the operator means.
+    const tenant: Record<string, string> = path.startsWith('/v1/admin/')
+      ? {}
+      : { 'wirebot-tenant': this.stack.file.tenant.id };
+    const headers = { ...(await this.#session()), ...type, ...tenant };
     return this.#insist(async () => {
       const response = await fetch(this.stack.file.controlPlane.url + path, {
         method,
@@ -102,13 +106,13 @@ export class World {
   /** A backup of the member's agent that is there and whole. */
   async backUp(name: string): Promise<string> {
     const path = `/v1/members/${name}/backups`;
-    const { body } = await this.api.call<{ id: string }>('POST', path, {}, { 'idempotency-key': `${name}-backup` });
+    const { id } = await this.operator<{ id: string }>('POST', path, {});
     await this.until(async () => {
-      const { status } = (await this.api.call<{ status: string }>('GET', `${path}/${body.id}`)).body;
+      const { status } = await this.operator<{ status: string }>('GET', `${path}/${id}`);
       assert.notEqual(status, 'failed');
       return status === 'succeeded';
     });
-    return body.id;
+    return id;
   }
 
   /** Another gateway to upgrade to: the same software elsewhere, or one that passes its rehearsal and then ends at its start. */

@@ -28,8 +28,9 @@ export class BackupWorker implements OnApplicationBootstrap, BeforeApplicationSh
     this.#owner = `${config.nodeName}:${process.pid}:${randomBytes(6).toString('hex')}`;
   }
 
-  onApplicationBootstrap(): void {
+  async onApplicationBootstrap(): Promise<void> {
     if (!this.config.roles.includes('worker')) return;
+    await this.backups.dropLeases(this.config.nodeName);
     this.#running = Array.from({ length: this.config.backups.atOnce }, () => this.#forEver());
   }
 

@@ -92,6 +92,13 @@ export class BackupsRepository {
     }
   }
 
+  /** What a former process of this name was making is free at once: nobody else can be that process. */
+  async dropLeases(nodeName: string): Promise<void> {
+    await this.database.raw.$executeRaw`
+      UPDATE backups SET lease_until = now() - interval '1 second'
+      WHERE status = 'running' AND split_part(lease_owner, ':', 1) = ${nodeName}`;
+  }
+
   /** False: it is somebody else's now, or nobody wants it any more. Its gateway is kept awake as long: a frozen one sends nothing. */
   async renew(row: BackupRow, seconds: number): Promise<boolean> {
     const [mine] = await this.database.raw.$queryRaw<{ n: number }[]>`
