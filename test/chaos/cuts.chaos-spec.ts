@@ -5,7 +5,8 @@ import { Cut } from './support/cut.js';
 import { untilWell } from './support/faults.js';
 import { type Cell, writeMatrix } from './support/matrix.js';
 import { CONVERGES_WITHIN } from './support/run-scenario.js';
-import { type Scenario, SCENARIOS } from './support/scenarios.js';
+import type { Scenario } from './support/scenario-parts.js';
+import { SCENARIOS } from './support/scenarios.js';
 import { World } from './support/world.js';
 
 /** Long enough that every call under way meets it, short enough that nobody gives up for good. */

@@ -1,5 +1,5 @@
 import type { Cell } from './matrix.js';
-import type { Memory, Scenario } from './scenarios.js';
+import type { Memory, Scenario } from './scenario-parts.js';
 import { untilWell } from './faults.js';
 import type { World } from './world.js';
 

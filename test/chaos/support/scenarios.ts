@@ -1,135 +1,26 @@
-import type { World } from './world.js';
-
-/** One change of the world under drill. Everything in it is repeated for every step at which the control plane dies. */
-export interface Scenario {
-  readonly name: string;
-  /** What was there before; nothing of it is under drill. Resolves with what the rest needs to know. */
-  readonly prepare: (world: World, member: string) => Promise<Memory>;
-  /** Begins the change; resolves with its operation, if it is one. */
-  readonly act: (world: World, member: string, memory: Memory) => Promise<string | undefined>;
-  /** Of changes without an operation: whether it is through. */
-  readonly isDone?: (world: World, member: string, memory: Memory) => Promise<boolean>;
-  /** After the change and the death: what must be true besides that everything is well. */
-  readonly holds: (world: World, member: string, memory: Memory) => Promise<void>;
-}
-
-export interface Memory {
-  readonly backup?: string;
-  /** A conversation that goes on across the change. */
-  readonly session?: string;
-  readonly gateway?: string;
-}
-
-const NOTHING = async (): Promise<Memory> => ({});
-const BEFORE = 'said before it happened';
-const DURING = 'said while it happened';
-
-/** With an agent that has something to remember. */
-const talking =
-  (tier: string) =>
-  async (world: World, member: string): Promise<Memory> => {
-    await world.succeeded(await world.put(member, tier));
-    return { session: await world.say(member, BEFORE), gateway: (await world.member(member)).gateway!.id };
-  };
-
-const answers = async (world: World, member: string): Promise<void> => {
-  await world.say(member, 'are you there?');
-};
-
-/** The conversation goes on where it was; what was said in the middle of it was answered once. */
-const goesOn = async (world: World, member: string, { session }: Memory): Promise<void> => {
-  await world.say(member, DURING, session, `${member}-during`);
-  await world.say(member, 'and after it', session);
-  await world.answeredOnce(member, session!, [BEFORE, DURING, 'and after it']);
-};
-
-const act =
-  (action: string) =>
-  (world: World, member: string): Promise<string | undefined> =>
-    world.change('POST', `/v1/members/${member}/${action}`, undefined, `${member}-${action}`);
-
-const operate =
-  (action: string, body?: unknown) =>
-  async (world: World, _member: string, { gateway }: Memory): Promise<undefined> => {
-    await world.operator('POST', `/v1/admin/gateways/${gateway}/${action}`, body);
-    return undefined;
-  };
-
-const gone = async (world: World, member: string): Promise<void> => {
-  const answer = await world.api.call('GET', `/v1/members/${member}`);
-  if (answer.status !== 404) throw new Error(`${member} is still there: ${answer.status}`);
-};
-
-const returns = async (world: World, member: string, memory: Memory): Promise<void> => {
-  await world.succeeded(await act('resume')(world, member));
-  await goesOn(world, member, memory);
-};
-
-const phaseIs =
-  (phase: string) =>
-  async (world: World, _member: string, { gateway }: Memory): Promise<boolean> => {
-    const [row] = await world.stack.database.query<{ phase: string }>('SELECT phase FROM gateways WHERE id = $1', [
-      gateway,
-    ]);
-    return row?.phase === phase;
-  };
-
-const frozen = async (world: World, member: string): Promise<Memory> => {
-  const memory = await talking('sovereign')(world, member);
-  await operate('suspend')(world, member, memory);
-  await world.until(() => phaseIs('paused')(world, member, memory));
-  return memory;
-};
-
-const idlePolicy = (world: World, suspendAfterSeconds: number | null, stopAfterSeconds: number | null) =>
-  world.stack.database.query(`UPDATE tiers SET idle_policy = $1 WHERE key = 'sovereign'`, [
-    { suspendAfterSeconds, stopAfterSeconds },
-  ]);
-
-const warmPool = (world: World, size: number) =>
-  world.operator('PUT', '/v1/admin/warm-pool', { size, quietSeconds: 0, memoryHeadroomMb: 0 });
-
-const warmOnes = async (world: World): Promise<number> => {
-  const [row] = await world.stack.database.query<{ n: number }>(
-    `SELECT count(*)::int AS n FROM gateways WHERE pool = 'warm' AND phase = 'warm'`,
-  );
-  return row!.n;
-};
-
-const emptyPool = async (world: World): Promise<void> => {
-  await warmPool(world, 0);
-  await world.until(async () => (await warmOnes(world)) === 0);
-};
-
-const agentOf = async (world: World, member: string): Promise<string> => {
-  const [row] = await world.stack.database.query<{ id: string }>(
-    'SELECT a.id FROM agents a JOIN members m ON m.id = a.member_id WHERE m.external_id = $1',
-    [member],
-  );
-  return row!.id;
-};
-
-const upgradeTo =
-  (kind: 'good' | 'bad') =>
-  async (world: World, member: string, memory: Memory): Promise<undefined> => {
-    const image = await world.bundle(kind);
-    await operate('upgrade', { image })(world, member, memory);
-    return undefined;
-  };
-
-/** The row says what the upgrade came to, and nothing of it is under way. */
-const isUpgraded =
-  (kind: 'good' | 'bad') =>
-  async (world: World, _member: string, { gateway }: Memory): Promise<boolean> => {
-    const image = await world.bundle(kind);
-    const [row] = await world.stack.database.query<{ image: string; phase: string; target_image: string | null }>(
-      'SELECT image, phase, target_image FROM gateways WHERE id = $1',
-      [gateway],
-    );
-    return row?.phase === 'ready' && row.target_image === null && (row.image === image) === (kind === 'good');
-  };
-
-const RESTORED = ['said before the backup'];
+import { killGateway, runningGateways } from '../../support/gateways.js';
+import {
+  act,
+  agentOf,
+  answers,
+  DURING,
+  emptyPool,
+  frozen,
+  goesOn,
+  gone,
+  idlePolicy,
+  isUpgraded,
+  NOTHING,
+  operate,
+  phaseIs,
+  RESTORED,
+  returns,
+  talking,
+  upgradeTo,
+  warmOnes,
+  warmPool,
+  type Scenario,
+} from './scenario-parts.js';
 
 export const SCENARIOS: readonly Scenario[] = [
   {
@@ -268,5 +159,88 @@ export const SCENARIOS: readonly Scenario[] = [
       await world.say(member, 'said after the restore', session);
       await world.answeredOnce(member, session!, [...RESTORED, 'said after the restore']);
     },
+  },
+  { name: 'erase while asleep', prepare: frozen, act: act('erase'), holds: gone },
+  { name: 'pause while asleep, and resume after it', prepare: frozen, act: act('pause'), holds: returns },
+  {
+    name: 'start again after a crash',
+    prepare: talking('sovereign'),
+    act: async (world, _member, { gateway }) => {
+      await killGateway(world.stack, gateway!);
+      return undefined;
+    },
+    isDone: async (world, member, memory) =>
+      (await phaseIs('ready')(world, member, memory)) && (await runningGateways(world.stack)).includes(memory.gateway!),
+    holds: goesOn,
+  },
+  {
+    name: 'change the tier there and back at once',
+    prepare: talking('freewire'),
+    act: async (world, member) => {
+      await world.put(member, 'sovereign', `${member}-there`);
+      return world.put(member, 'freewire', `${member}-back`);
+    },
+    holds: goesOn,
+  },
+  {
+    name: 'pause while it is made, and resume after it',
+    prepare: NOTHING,
+    act: async (world, member) => {
+      await world.put(member, 'sovereign');
+      return act('pause')(world, member);
+    },
+    holds: async (world, member) => {
+      await world.succeeded(await act('resume')(world, member));
+      await answers(world, member);
+    },
+  },
+  {
+    name: 'erase while it is made',
+    prepare: NOTHING,
+    act: async (world, member) => {
+      await world.put(member, 'sovereign');
+      return act('erase')(world, member);
+    },
+    holds: gone,
+  },
+  {
+    name: 'erase with backups',
+    prepare: async (world, member) => {
+      const memory = await talking('freewire')(world, member);
+      return { ...memory, backup: await world.backUp(member) };
+    },
+    act: act('erase'),
+    holds: async (world, member, { backup }) => {
+      await gone(world, member);
+      const rows = await world.stack.database.query('SELECT status FROM backups WHERE id = $1', [backup]);
+      if (rows.some((row) => row['status'] !== 'deleted'))
+        throw new Error(`its backup is still there: ${JSON.stringify(rows)}`);
+    },
+  },
+  {
+    name: 'upgrade while out of service',
+    prepare: async (world, member) => {
+      const memory = await talking('sovereign')(world, member);
+      await world.succeeded(await act('pause')(world, member));
+      await world.until(() => phaseIs('suspended')(world, member, memory));
+      return memory;
+    },
+    act: upgradeTo('good'),
+    isDone: async (world, _member, { gateway }) => {
+      const image = await world.bundle('good');
+      const [row] = await world.stack.database.query<{ image: string; target_image: string | null }>(
+        'SELECT image, target_image FROM gateways WHERE id = $1',
+        [gateway],
+      );
+      return row?.image === image && row.target_image === null;
+    },
+    holds: returns,
+  },
+  {
+    name: 'give an upgrade up that fails on the copy',
+    prepare: talking('sovereign'),
+    act: upgradeTo('unusable'),
+    isDone: isUpgraded('unusable'),
+    holds: goesOn,
   },
 ];

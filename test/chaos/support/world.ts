@@ -12,6 +12,9 @@ import { Drill } from './drill.js';
 
 const BUNDLE = resolve(import.meta.dirname, '../../../dist/gateway');
 
+/** `good`: the same software elsewhere. `bad`: passes its rehearsal and then ends at its start. `unusable`: ends on the copy. */
+export type Bundle = 'good' | 'bad' | 'unusable';
+
 /** A stack under drill, and what scenarios do with it. */
 export class World {
   private constructor(
@@ -115,16 +118,17 @@ export class World {
     return id;
   }
 
-  /** Another gateway to upgrade to: the same software elsewhere, or one that passes its rehearsal and then ends at its start. */
-  async bundle(kind: 'good' | 'bad'): Promise<string> {
+  /** Another gateway to upgrade to. */
+  async bundle(kind: Bundle): Promise<string> {
     const folder = join(this.drill.folder, kind);
     const file = join(folder, 'gateway.mjs');
     if (existsSync(file)) return file;
     await cp(BUNDLE, folder, { recursive: true });
     if (kind === 'good') return file;
     await rename(file, join(folder, 'real.mjs'));
-    const rehearsed = "if (!process.env.WIREBOT_GATEWAY_ID.endsWith('-r')) process.exit(1);";
-    await writeFile(file, `${rehearsed}\nawait import('./real.mjs');\n`);
+    const isCopy = "process.env.WIREBOT_GATEWAY_ID.endsWith('-r')";
+    const ends = kind === 'bad' ? `!${isCopy}` : isCopy;
+    await writeFile(file, `if (${ends}) process.exit(1);\nawait import('./real.mjs');\n`);
     return file;
   }
 
