@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { Injectable } from '@nestjs/common';
 import { ControlPlaneConfig } from '#libs/config';
 import type { GatewayDriver, GatewaySpec } from '#libs/drivers/core';
@@ -6,6 +7,7 @@ import { GatewayRuntime } from '#libs/runtimes/core';
 import { randomSecret } from '../identity/secrets.js';
 import { HostConnector, type HostTarget } from './host-connector.js';
 import type { HostFactsRecord } from './host-facts.js';
+import { assertOwnRoots, type Roots } from './host-roots.js';
 import { HostUnusable } from './hosts.errors.js';
 
 /** All of it together, and the answer of the gateway that is tried, in milliseconds. */
@@ -28,6 +30,13 @@ export class HostProbe {
     private readonly runtime: GatewayRuntime,
     private readonly ids: Ids,
   ) {}
+
+  /** Its folders are nobody else's. Throws HostUnusable. */
+  assertRoots(roots: Roots): Promise<void> {
+    const { dataDir, secretsDir, backups } = this.config;
+    const made = ['gateways', 'run', 'drills'].map((name) => join(dataDir, name));
+    return assertOwnRoots(roots, [...made, secretsDir, backups.directory]);
+  }
 
   /** `port` is free in the host's range. Throws HostUnusable with what is wrong and what to do. */
   async try(target: HostTarget, port: number): Promise<HostFactsRecord> {

@@ -11,8 +11,9 @@ import type { HostTarget } from './host-connector.js';
 import { HostCredentialStore } from './host-credentials.js';
 import type { HostFactsRecord } from './host-facts.js';
 import { HostProbe } from './host-probe.js';
+import type { Roots } from './host-roots.js';
 import { hostEtag, type HostView } from './host-view.js';
-import { HostIsConfigured, HostNameTaken, HostNotFound, HostRegistered } from './hosts.errors.js';
+import { HostFoldersInUse, HostIsConfigured, HostNameTaken, HostNotFound, HostRegistered } from './hosts.errors.js';
 import { HostsRepository } from './hosts.repository.js';
 import { type HostRow, HostsService } from './hosts.service.js';
 
@@ -50,6 +51,7 @@ export class HostsAdminService {
     const connection = toConnection(wanted.connection);
     const id = hostIdOf(connection);
     const ports = checkedPorts(wanted.ports);
+    await this.#assertRoots(connection);
     await this.database.system(async (tx) => {
       await this.#assertName(tx, wanted.name);
       await this.#assertFree(tx, id);
@@ -83,12 +85,14 @@ export class HostsAdminService {
     const before = await this.database.system((tx) => this.#found(tx, id));
     const reaches = wanted.connection ?? wanted.credentials ?? wanted.ports;
     if (reaches && isConfigured(before)) throw new HostIsConfigured('change its engine and its ports');
+    await this.database.system((tx) => assertFoldersStay(tx, before, wanted));
     const facts = reaches && (await this.#tried(before, wanted));
     const sealed = wanted.credentials && (await this.credentials.seal(id, { ...wanted.credentials }));
     return this.database.system(async (tx) => {
       await tx.$queryRaw`SELECT 1 FROM hosts WHERE id = ${id} FOR UPDATE`;
       const row = await this.#found(tx, id);
       assertIfMatch(ifMatch, hostEtag(row));
+      await assertFoldersStay(tx, row, wanted);
       if (wanted.name !== undefined && wanted.name !== row.name) await this.#assertName(tx, wanted.name);
       const changed = await tx.host.update({
         where: { id },
@@ -121,10 +125,15 @@ export class HostsAdminService {
     const connection = wanted.connection
       ? toConnection(wanted.connection)
       : (row.connection as unknown as HostConnection);
+    await this.#assertRoots(connection);
     const credentials: HostCredentials = wanted.credentials ?? (await this.credentials.read(row.id));
     const ports = wanted.ports ? checkedPorts(wanted.ports) : { from: row.portFrom, to: row.portTo };
     const target: HostTarget = { hostId: row.id, driver: row.driver, connection, credentials, ports };
     return this.probe.try(target, await this.#freePort(row.id, ports));
+  }
+
+  async #assertRoots(connection: HostConnection): Promise<void> {
+    if (connection.kind !== 'local') await this.probe.assertRoots(connection);
   }
 
   async #freePort(hostId: string, ports: PortsDto): Promise<number> {
@@ -195,6 +204,13 @@ const even = (ports: PortsDto): number => ports.from + (ports.from % 2);
 function checkedPorts(ports: PortsDto): PortsDto {
   if (ports.to > even(ports)) return { from: ports.from, to: ports.to };
   throw new InvalidRequest([{ field: 'ports.to', message: 'ports must have room for an even port and the next one' }]);
+}
+
+async function assertFoldersStay(tx: Tx, row: HostRow, { connection }: ChangeHostDto): Promise<void> {
+  const { stateRoot, secretsRoot } = row.connection as Partial<Roots>;
+  if (!connection || (connection.stateRoot === stateRoot && connection.secretsRoot === secretsRoot)) return;
+  const gateways = await tx.gateway.count({ where: { hostId: row.id, phase: { not: 'deleted' } } });
+  if (gateways > 0) throw new HostFoldersInUse(gateways);
 }
 
 /** Exactly what its kind has. */

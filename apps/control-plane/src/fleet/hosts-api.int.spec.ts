@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { resolve } from 'node:path';
+import { ControlPlaneConfig } from '#libs/config';
 import { HostCredentialStore } from './host-credentials.js';
 import type { HostView } from './host-view.js';
 import { HostProbe } from './host-probe.js';
@@ -150,6 +151,42 @@ describe('hosts, registered and changed by operators', () => {
     expect((await call('PATCH', `/${rack.id}`, { connection: UNIX })).status).toBe(422);
     expect((await call('GET', `/${rack.id}`)).body.connection).toEqual(TLS);
     verdict = () => undefined;
+  });
+
+  it('keeps to folders that are nothing else, before anything is made there', async () => {
+    let tried = 0;
+    verdict = () => void (tried += 1);
+    for (const roots of [
+      { stateRoot: '/etc' },
+      { stateRoot: '/usr/share' },
+      { secretsRoot: '/dev/shm' },
+      { secretsRoot: `${FOLDERS.stateRoot}/secrets` },
+      { stateRoot: plane.app.get(ControlPlaneConfig).dataDir },
+      { stateRoot: `${plane.app.get(ControlPlaneConfig).backups.directory}/far` },
+    ]) {
+      const connection = { ...TLS, host: 'roots.example', ...roots };
+      const answer = await call('POST', '', { name: 'roots', connection, ports: PORTS });
+      expect([roots, answer.status, answer.body.code]).toEqual([roots, 422, 'host-unusable']);
+    }
+    expect(tried).toBe(0);
+    verdict = () => undefined;
+  });
+
+  it('does not leave the state of its gateways behind', async () => {
+    const connection = { ...TLS, host: 'full.example' };
+    const { id } = (await call('POST', '', { name: 'full', connection, ports: PORTS })).body;
+    await plane.database.query(
+      `INSERT INTO gateways (id, tenant_id, host_id, kind, runtime, image, resources, phase, updated_at)
+       VALUES ('gw_full', $2, $1, 'shared', 'wirebot', 'x', '{}', 'suspended', now())`,
+      [id, plane.tenantId],
+    );
+    const elsewhere = { ...connection, stateRoot: '/var/lib/wirebot-elsewhere' };
+    const refused = await call('PATCH', `/${id}`, { connection: elsewhere });
+    expect([refused.status, refused.body.code]).toEqual([409, 'host-folders-in-use']);
+    expect((await call('PATCH', `/${id}`, { connection: { ...connection, port: 2_377 } })).status).toBe(200);
+    await plane.database.query(`DELETE FROM gateways WHERE id = 'gw_full'`);
+    expect((await call('PATCH', `/${id}`, { connection: elsewhere })).body.connection).toEqual(elsewhere);
+    expect((await call('DELETE', `/${id}`)).status).toBe(204);
   });
 
   it('is one host for an engine, and the same one again after its removal', async () => {

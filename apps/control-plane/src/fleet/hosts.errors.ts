@@ -64,6 +64,17 @@ export class HostNotEmpty extends DomainError {
   }
 }
 
+/** What gateways have written stays where it is: from other folders they would begin with nothing. */
+export class HostFoldersInUse extends DomainError {
+  readonly code = 'host-folders-in-use';
+  readonly kind = 'conflict';
+  constructor(gateways: number) {
+    super(
+      `${gateways} gateways have their state in this host's folders. Drain it and wait until it is empty, then change stateRoot or secretsRoot.`,
+    );
+  }
+}
+
 export class AgentUnknown extends DomainError {
   readonly code = 'agent-not-found';
   readonly kind = 'not-found';

@@ -1,3 +1,4 @@
+import { ID_PREFIXES } from '#libs/kernel';
 import { DriverError } from './errors.js';
 
 const GATEWAY_ID = /^[a-z0-9][a-z0-9_-]{0,62}$/;
@@ -14,3 +15,10 @@ export function assertGatewayId(id: string): void {
     );
   }
 }
+
+/**
+ * A folder's name that can only be a gateway's: every id that is made begins so. What is swept, repaired or deleted because
+ * of its name alone has this one, however the folder around it was chosen.
+ */
+export const isGatewayFolder = (name: string): boolean =>
+  name.startsWith(`${ID_PREFIXES.gateway}_`) && isGatewayId(name);

@@ -1,5 +1,5 @@
 import { readdir } from 'node:fs/promises';
-import { type GatewayDriver, type GatewayInventoryEntry, isGatewayId } from '#libs/drivers/core';
+import { type GatewayDriver, type GatewayInventoryEntry, isGatewayFolder } from '#libs/drivers/core';
 
 /** What is on a host under this installation's name, as it said itself. */
 export interface HostSurvey {
@@ -17,7 +17,8 @@ export async function surveyHost(driver: GatewayDriver, secretsRoot: string, sig
     driver.listStates(signal),
     secretsOn(secretsRoot),
   ]);
-  return { gateways, states, secrets };
+  // A root was chosen by a person: what has another name there is nobody's to delete.
+  return { gateways, states: states.filter(({ id }) => isGatewayFolder(id)), secrets };
 }
 
 /** Every id that is there in any form. */
@@ -27,7 +28,7 @@ export const idsOn = ({ gateways, states, secrets }: HostSurvey): string[] => [
 
 async function secretsOn(root: string): Promise<string[]> {
   try {
-    return (await readdir(root)).filter(isGatewayId);
+    return (await readdir(root)).filter(isGatewayFolder);
   } catch (error) {
     // Nothing has run here since the machine started.
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];

@@ -1,7 +1,7 @@
 import { chmod, lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Injectable } from '@nestjs/common';
-import { type FileOwner, isGatewayId } from '#libs/drivers/core';
+import { type FileOwner, isGatewayFolder } from '#libs/drivers/core';
 import { containerUser } from '#libs/drivers/local';
 import { deadline } from '#libs/kernel';
 import { DoctorCheck, type Examination, type LookedAtHost, type Symptom } from '../check.js';
@@ -29,7 +29,7 @@ export class FoldersCheck extends DoctorCheck {
 
   async #ofHost(host: LookedAtHost): Promise<Symptom[]> {
     const owner = host.row.driver === 'docker' ? containerUser() : SELF;
-    const ids = (await readdir(host.stateRoot)).filter(isGatewayId);
+    const ids = (await readdir(host.stateRoot)).filter(isGatewayFolder);
     const found = await Promise.all(
       ids.map(async (id) => {
         const path = join(host.stateRoot, id);
