@@ -51,6 +51,23 @@ describe('the logger', () => {
     expect(all).toContain('postgres://wirebot:[redacted]@db');
   });
 
+  it.each([
+    ['what a warm gateway is claimed with', 'claimed with wbc_Zm9vYmFyYmF6cXV1eA now', 'Zm9vYmFyYmF6cXV1eA'],
+    ["a gateway's control credential", 'wbg_Zm9vYmFyYmF6cXV1eA', 'Zm9vYmFyYmF6cXV1eA'],
+    ["the key of a tenant's backups", 'AGE-SECRET-KEY-1QQPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L', 'ZRY9X8GF2TVDW0S3JN54'],
+    [
+      "a host's private key",
+      'bad key: -----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXk\n-----END OPENSSH PRIVATE KEY-----\n',
+      'b3BlbnNzaC1rZXk',
+    ],
+    ['a private key that was cut off', '-----BEGIN PRIVATE KEY-----\nMIIEvQIBADAN', 'MIIEvQIBADAN'],
+  ])('hides %s in texts and errors', (_name, text, secret) => {
+    const { logger, lines } = capture();
+    logger.info(text);
+    logger.warn({ note: text, err: new Error(text) }, 'event');
+    expect(lines.join('')).not.toContain(secret);
+  });
+
   it('hides secrets given to a child logger', () => {
     const { logger, lines } = capture();
     logger.child({ token: 's3cret-value', requestId: 'r1' }).info('event');

@@ -22,9 +22,9 @@ const isSecretName = (name: string): boolean => {
   return !HARMLESS.has(plain) && SECRET_NAMES.some((secret) => plain.includes(secret));
 };
 
-/** Wirebot's own credentials, bearer headers and JWTs are recognised wherever they stand in a text. */
+/** Wirebot's own credentials, private keys, bearer headers and JWTs are recognised wherever they stand in a text. */
 const SECRET_TEXT =
-  /\b(?:wb[tok]_[A-Za-z0-9]+_[\w-]+|wbg_[\w-]{16,}|hvs\.[\w-]{16,}|eyJ[\w-]{8,}\.[\w-]+\.[\w-]+|sk-[\w-]{16,})|(?<=\bBearer )[\w.~+/=-]{8,}|(?<=:\/\/[^\s:/@]{1,64}:)[^\s@/]+(?=@)/g;
+  /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)|\b(?:wb[tok]_[A-Za-z0-9]+_[\w-]+|wb[gci]_[\w-]{16,}|AGE-SECRET-KEY-1[0-9A-Z]{16,}|hvs\.[\w-]{16,}|eyJ[\w-]{8,}\.[\w-]+\.[\w-]+|sk-[\w-]{16,})|(?<=\bBearer )[\w.~+/=-]{8,}|(?<=:\/\/[^\s:/@]{1,64}:)[^\s@/]+(?=@)/g;
 
 export function redactText(text: string): string {
   const short = text.length > LOG_LIMITS.text ? `${text.slice(0, LOG_LIMITS.text)}… (${text.length} characters)` : text;
