@@ -19,6 +19,12 @@ const WINDOW = 500;
 /** Null: nothing new, the stream is alive. `gap`: more was written in between than is looked at. */
 export type LogEvent = { readonly gap: boolean; readonly lines: readonly string[] } | null;
 
+export interface FollowedLog {
+  readonly events: AsyncGenerator<LogEvent, void>;
+  /** Aborts when its reader is gone, or has followed for as long as one may. */
+  readonly over: AbortSignal;
+}
+
 /** Follows what a gateway writes, as long as somebody reads. */
 @Injectable()
 export class LogFollower {
@@ -30,13 +36,32 @@ export class LogFollower {
   ) {}
 
   /** Begins with the last `lines` lines. Throws GatewayNotFound, TooManyFollowers or DriverError before the first event. */
-  async follow(id: string, lines: number, gone: AbortSignal): Promise<AsyncGenerator<LogEvent, void>> {
+  async follow(id: string, lines: number, gone: AbortSignal): Promise<FollowedLog> {
     const hostId = await this.#host(id);
     if (hostId === undefined) throw new GatewayNotFound();
-    if (this.#followers >= MOST_FOLLOWERS) throw new TooManyFollowers(MOST_FOLLOWERS);
     const over = deadline(LONGEST_MS, gone);
-    const first = await this.#read(id, hostId, Math.max(lines, WINDOW), over);
-    return this.#events(id, hostId, first, lines, over);
+    const release = this.#takePlace(over);
+    try {
+      const first = await this.#read(id, hostId, Math.max(lines, WINDOW), over);
+      return { events: this.#events(id, hostId, first, lines, over), over };
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+
+  /** Before the host is asked, so that many at once are not more than many one by one; free again when it is over. */
+  #takePlace(over: AbortSignal): () => void {
+    over.throwIfAborted();
+    if (this.#followers >= MOST_FOLLOWERS) throw new TooManyFollowers(MOST_FOLLOWERS);
+    this.#followers += 1;
+    let taken = true;
+    const release = (): void => {
+      if (taken) this.#followers -= 1;
+      taken = false;
+    };
+    over.addEventListener('abort', release, { once: true });
+    return release;
   }
 
   async *#events(
@@ -46,25 +71,20 @@ export class LogFollower {
     lines: number,
     over: AbortSignal,
   ): AsyncGenerator<LogEvent, void> {
-    this.#followers += 1;
-    try {
-      let seen = first;
-      yield { gap: false, lines: seen.slice(-lines).map(redactText) };
-      let quietSince = Date.now();
-      while (!over.aborted) {
-        await delay(POLL_MS, over).catch(() => undefined);
-        if (over.aborted) return;
-        const now = await this.#read(id, hostId, WINDOW, over);
-        const { gap, lines: added } = newLines(seen, now);
-        seen = now;
-        if (added.length > 0) yield { gap, lines: added.map(redactText) };
-        else if (Date.now() - quietSince < KEEP_ALIVE_MS) continue;
-        else yield null;
-        quietSince = Date.now();
-        if (added.length === 0 && (await this.#host(id)) === undefined) return;
-      }
-    } finally {
-      this.#followers -= 1;
+    let seen = first;
+    yield { gap: false, lines: seen.slice(-lines).map(redactText) };
+    let quietSince = Date.now();
+    while (!over.aborted) {
+      await delay(POLL_MS, over).catch(() => undefined);
+      if (over.aborted) return;
+      const now = await this.#read(id, hostId, WINDOW, over);
+      const { gap, lines: added } = newLines(seen, now);
+      seen = now;
+      if (added.length > 0) yield { gap, lines: added.map(redactText) };
+      else if (Date.now() - quietSince < KEEP_ALIVE_MS) continue;
+      else yield null;
+      quietSince = Date.now();
+      if (added.length === 0 && (await this.#host(id)) === undefined) return;
     }
   }
 

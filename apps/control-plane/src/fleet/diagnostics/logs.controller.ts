@@ -51,13 +51,14 @@ export class LogsController {
     if (query.follow !== 'true') return void (await reply.send({ lines: await this.gateways.logs(id, query.lines) }));
     const gone = new AbortController();
     request.raw.once('close', () => gone.abort());
-    const events = await this.follower.follow(id, query.lines, gone.signal);
+    const followed = await this.follower.follow(id, query.lines, gone.signal);
     try {
-      await streamLog(reply, events);
+      await streamLog(reply, followed);
     } catch (err) {
       // The head is out, so no problem document can follow: an ended stream makes the reader ask again.
       this.log.warn({ err, gateway: id }, 'log stream ended early');
     }
     reply.raw.end();
+    gone.abort();
   }
 }
