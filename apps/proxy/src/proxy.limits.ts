@@ -11,6 +11,8 @@ export const LIMITS = {
   waitingPerAgent: 128,
   waitingPerTenant: 1024,
   waiting: 4096,
+  /** Of those places, the share that may be taken without a token: the rest is for members. */
+  waitingUnknownShare: 1 / 2,
   /** A body on its way to a model provider. */
   modelBody: 32 * 1024 * 1024,
   /** A body that the proxy reads itself (`/auth/*`). */

@@ -52,7 +52,8 @@ export class AgentRequests {
     try {
       let now = access;
       do {
-        await this.parts.room.wait(now.agent, { since, left, ...(refused ? { refused } : {}) });
+        const unknown = now.grant === undefined;
+        await this.parts.room.wait(now.agent, { since, left, unknown, ...(refused ? { refused } : {}) });
         // Whether it may go there is asked anew: a token may have ended meanwhile.
         now = (await this.parts.access.decide(req, site, false)) ?? now;
       } while (now.agent.state !== 'live');

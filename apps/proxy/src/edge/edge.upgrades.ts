@@ -101,7 +101,7 @@ export class EdgeUpgrades {
     try {
       let now = access;
       do {
-        await this.parts.room.wait(now.agent, visit);
+        await this.parts.room.wait(now.agent, { ...visit, unknown: now.grant === undefined });
         now = (await this.parts.access.decide(req, site, true)) ?? now;
       } while (now.agent.state !== 'live');
       this.#connect(handshake, now, visit.since);

@@ -164,6 +164,28 @@ describe('the waiting room', () => {
     expect(new Set(outcomes)).toEqual(new Set(['agent-waking']));
   });
 
+  it('keeps places for members however many wait without a token', async () => {
+    const agents = Array.from({ length: 40 }, (_, n) => route('asleep', `n${n}`, { gatewayId: `gw_${n}` }));
+    const lab = new Lab(...agents);
+    const leave = new AbortController();
+    const fill = (agent: AgentRoute) => {
+      for (let n = 0; n < LIMITS.waitingPerAgent; n += 1) void lab.wait(agent, { unknown: true, left: leave.signal });
+    };
+    fill(agents[0]!);
+    expect(lab.room.size).toBe(LIMITS.waitingPerAgent * LIMITS.waitingUnknownShare);
+    for (const agent of agents) fill(agent);
+    const share = LIMITS.waitingPerTenant * LIMITS.waitingUnknownShare;
+    expect(lab.room.size).toBe(share);
+    for (let n = 0; n < 10; n += 1) void lab.wait(agents[0]!, { left: leave.signal });
+    expect(lab.room.size).toBe(share + 10);
+    leave.abort();
+    expect(lab.room.size).toBe(0);
+    fill(agents[1]!);
+    expect(lab.room.size).toBe(0);
+    void lab.wait(agents[1]!, { unknown: true });
+    expect(lab.room.size).toBe(1);
+  });
+
   it('frees the place of who leaves, and stops waking when nobody is left', async () => {
     const lab = new Lab(route('asleep'));
     const gone = new AbortController();

@@ -17,10 +17,13 @@ export interface Visit {
   readonly refused?: { readonly route: AgentRoute; readonly because: 'asleep' | 'moved' };
   /** Aborts when its client goes away. */
   readonly left: AbortSignal;
+  /** It shows no token: a socket may bring it later, and health is anybody's to ask. */
+  readonly unknown?: boolean;
 }
 
 interface Waiter {
   readonly route: AgentRoute;
+  readonly unknown: boolean;
   readonly end: (outcome: WaitOutcome, problem?: ProxyProblem) => void;
 }
 
@@ -32,8 +35,11 @@ export class WaitingRoom {
   /** By agent. */
   readonly #waiters = new Map<string, Set<Waiter>>();
   readonly #perTenant = new Map<string, number>();
+  /** Those of them without a token. */
+  readonly #unknownPerTenant = new Map<string, number>();
   readonly #wakes: WakeClient;
   #size = 0;
+  #unknown = 0;
   #closed = false;
 
   constructor(
@@ -58,13 +64,14 @@ export class WaitingRoom {
     const left = visit.since + (asleep ? this.wakeWaitMs : TIMES.heldRoute) - performance.now();
     const late = () => this.#late(route, asleep);
     if (left <= 0 || this.#closed) throw late();
-    if (this.#isFull(route)) {
+    const unknown = visit.unknown ?? false;
+    if (this.#isFull(route) || (unknown && this.#isFullOfUnknown(route))) {
       this.onEnd('full', 0);
       throw late();
     }
     // The table still says what was refused: the gateway may have stayed awake after all, without news of it.
     const again = route.state === 'live' ? Math.min(left, TIMES.refusedRetry) : left;
-    await this.#sit(route, asleep, visit.left, again, () => (again < left ? undefined : late()));
+    await this.#sit({ route, unknown }, asleep, visit.left, again, () => (again < left ? undefined : late()));
   }
 
   /** Call it after every change of the table: costs nothing while nobody waits. */
@@ -88,7 +95,7 @@ export class WaitingRoom {
   }
 
   #sit(
-    route: AgentRoute,
+    { route, unknown }: Omit<Waiter, 'end'>,
     asleep: boolean,
     left: AbortSignal,
     milliseconds: number,
@@ -110,7 +117,7 @@ export class WaitingRoom {
       if (fault) reject(fault);
       else resolve();
     };
-    const waiter: Waiter = { route, end };
+    const waiter: Waiter = { route, unknown, end };
     this.#add(waiter);
     if (asleep) this.#wakes.join(route);
     left.addEventListener('abort', gone);
@@ -136,24 +143,45 @@ export class WaitingRoom {
     );
   }
 
+  /** Who knows an agent's name and nothing else keeps none of its members out. */
+  #isFullOfUnknown({ agentId, tenantId }: AgentRoute): boolean {
+    const share = LIMITS.waitingUnknownShare;
+    const ofAgent = [...(this.#waiters.get(agentId) ?? [])].filter(({ unknown }) => unknown).length;
+    return (
+      this.#unknown >= LIMITS.waiting * share ||
+      (this.#unknownPerTenant.get(tenantId) ?? 0) >= LIMITS.waitingPerTenant * share ||
+      ofAgent >= LIMITS.waitingPerAgent * share
+    );
+  }
+
   #add(waiter: Waiter): void {
-    const { agentId, tenantId } = waiter.route;
+    const { agentId } = waiter.route;
     const set = this.#waiters.get(agentId) ?? new Set();
     this.#waiters.set(agentId, set.add(waiter));
-    this.#perTenant.set(tenantId, (this.#perTenant.get(tenantId) ?? 0) + 1);
-    this.#size += 1;
+    this.#count(waiter, 1);
   }
 
   /** False when it is not here any more. */
   #remove(waiter: Waiter): boolean {
-    const { agentId, tenantId } = waiter.route;
+    const { agentId } = waiter.route;
     const set = this.#waiters.get(agentId);
     if (!set?.delete(waiter)) return false;
     if (set.size === 0) this.#waiters.delete(agentId);
-    const others = this.#perTenant.get(tenantId)! - 1;
-    if (others > 0) this.#perTenant.set(tenantId, others);
-    else this.#perTenant.delete(tenantId);
-    this.#size -= 1;
+    this.#count(waiter, -1);
     return true;
   }
+
+  #count({ route: { tenantId }, unknown }: Waiter, by: 1 | -1): void {
+    this.#size += by;
+    addTo(this.#perTenant, tenantId, by);
+    if (!unknown) return;
+    this.#unknown += by;
+    addTo(this.#unknownPerTenant, tenantId, by);
+  }
+}
+
+function addTo(counts: Map<string, number>, key: string, by: number): void {
+  const count = (counts.get(key) ?? 0) + by;
+  if (count > 0) counts.set(key, count);
+  else counts.delete(key);
 }
