@@ -45,8 +45,10 @@ export class GatewayRows {
   async opened(gateway: GatewayRecord, lease: Lease, changes: GatewayChanges): Promise<void> {
     const waiting = await this.resources.asGateway(lease, async (tx) => {
       await this.resources.changeGateway(tx, gateway, changes);
+      const agents = await this.resources.agentsWaitingFor(tx, gateway.id);
+      // Last: all publications are one after the other, and none waits for an agent that another pass holds.
       await this.routes.setAsleep(tx, gateway.id, false);
-      return this.resources.agentsWaitingFor(tx, gateway.id);
+      return agents;
     });
     await this.routes.announce();
     await Promise.all(waiting.map((id) => this.waker.wake('agent', id)));

@@ -3,6 +3,7 @@ import { Database, type Lease, type Prisma, type Tx } from '#libs/database';
 import { Clock } from '#libs/kernel';
 import { Outbox } from '../outbox/outbox.js';
 import { type Condition, conditionsOf, withCondition } from './conditions.js';
+import { unlessDeadlocked } from './deadlocks.js';
 import { AGENT_PHASES, type AgentPhase, GATEWAY_PHASES, type GatewayPhase, mayMove } from './phases.js';
 import { PhaseMetrics } from './phase-metrics.js';
 import { LeaseLost, PhaseEdgeMissing } from './provisioning.errors.js';
@@ -86,11 +87,13 @@ export class ResourcesRepository {
 
   async #held<T>(lease: Lease, work: (tx: Tx) => Promise<T>, hold: (tx: Tx) => Promise<number>): Promise<T> {
     let edges: PhaseEdge[] = [];
-    const result = await this.database.system(async (tx) => {
-      if ((await hold(tx)) === 0) throw new LeaseLost(lease.id);
-      this.#edges.set(tx, (edges = []));
-      return work(tx);
-    });
+    const transaction = () =>
+      this.database.system(async (tx) => {
+        if ((await hold(tx)) === 0) throw new LeaseLost(lease.id);
+        this.#edges.set(tx, (edges = []));
+        return work(tx);
+      });
+    const result = await unlessDeadlocked(transaction);
     await this.outbox.announce();
     for (const edge of edges) {
       this.phaseTimes.left(edge.kind, edge.from, edge.to, edge.milliseconds);

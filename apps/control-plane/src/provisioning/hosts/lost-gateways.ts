@@ -38,8 +38,9 @@ export class LostGateways {
         condition,
         data: { ...port, targetImage: null, rolloutId: null },
       });
+      const due = await agentsOf(tx, gateway.id);
       await this.routes.hold(tx, gateway.id);
-      return agentsOf(tx, gateway.id);
+      return due;
     });
     await this.routes.announce();
     await Promise.all(agents.map((id) => this.waker.wake('agent', id)));

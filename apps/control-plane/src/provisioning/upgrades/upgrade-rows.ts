@@ -103,9 +103,10 @@ export class UpgradeRows {
   async #ends(gateway: GatewayRecord, lease: Lease, end: End): Promise<void> {
     const waiting = await this.resources.asGateway(lease, async (tx) => {
       await this.#write(tx, gateway, end);
-      if (end.serving && !gateway.quarantinedAt) await this.routes.release(tx, gateway.id, end.serving.address);
       await this.#conclude(tx, gateway, end.result, end.fault ?? null);
-      return this.resources.agentsWaitingFor(tx, gateway.id);
+      const agents = await this.resources.agentsWaitingFor(tx, gateway.id);
+      if (end.serving) await this.routes.release(tx, gateway.id, end.serving.address);
+      return agents;
     });
     this.metrics.ended(end.result, this.#heldMs(gateway));
     await this.routes.announce();
