@@ -57,9 +57,12 @@ export class RoutePublisher {
     return this.#write(tx, agent, route as unknown as Prisma.InputJsonObject, fence);
   }
 
-  /** Every live route to the gateway says from now on that it sleeps; or, the other way round, that it is awake, and where. */
+  /**
+   * Every live route to the gateway says from now on that it sleeps; or, the other way round, that it is awake, and where:
+   * also those that nobody put to sleep, as a gateway that ended by itself may have come back elsewhere.
+   */
   async setAsleep(tx: Tx, gatewayId: string, asleep: boolean): Promise<void> {
-    const [from, to] = asleep ? ['live', 'asleep'] : ['asleep', 'live'];
+    const to = asleep ? 'asleep' : 'live';
     await tx.$executeRaw`SELECT pg_advisory_xact_lock(${PUBLISH_LOCK})`;
     await tx.$executeRaw`
       UPDATE routes r SET
@@ -67,7 +70,9 @@ export class RoutePublisher {
           ELSE jsonb_build_object('host', g.address->'host', 'port', g.address->'port') END),
         version = nextval('route_version'), txid = pg_current_xact_id()::text::bigint
       FROM gateways g
-      WHERE g.id = ${gatewayId} AND r.route->>'gatewayId' = ${gatewayId} AND r.route->>'state' = ${from}`;
+      WHERE g.id = ${gatewayId} AND r.route->>'gatewayId' = ${gatewayId} AND r.route->>'state' IN ('live', 'asleep')
+        AND (r.route->>'state' <> ${to} OR NOT ${asleep} AND g.address IS NOT NULL
+          AND r.route->'target' IS DISTINCT FROM jsonb_build_object('host', g.address->'host', 'port', g.address->'port'))`;
   }
 
   /** Nobody reaches the gateway until `unhold`, and nobody wakes it. */
@@ -86,10 +91,10 @@ export class RoutePublisher {
       UPDATE routes SET route = jsonb_set(route, '{state}', to_jsonb(${state}::text)), version = nextval('route_version'),
         txid = pg_current_xact_id()::text::bigint
       WHERE route->>'gatewayId' = ${gatewayId} AND route->>'state' = 'held' AND agent_id IN
-        (SELECT id FROM agents WHERE attached_to = ${gatewayId} AND phase = 'ready' AND target_gateway_id IS NULL)`;
+        (SELECT id FROM agents WHERE attached_to = ${gatewayId} AND phase IN ('ready', 'moving'))`;
   }
 
-  /** It answers again, here: every agent that it has and that nothing else holds up is live. */
+  /** It answers again, here: every agent that it has and that nothing else holds up is live. Nobody is who quarantined it meanwhile. */
   async release(tx: Tx, gatewayId: string, { host, port }: GatewayAddress): Promise<void> {
     const target = JSON.stringify({ host, port });
     await tx.$executeRaw`SELECT pg_advisory_xact_lock(${PUBLISH_LOCK})`;
@@ -98,7 +103,8 @@ export class RoutePublisher {
         version = nextval('route_version'), txid = pg_current_xact_id()::text::bigint
       FROM agents a
       WHERE a.id = r.agent_id AND a.attached_to = ${gatewayId} AND a.phase IN ('ready', 'moving')
-        AND r.route->>'gatewayId' = ${gatewayId} AND r.route->>'state' IN ('held', 'asleep')`;
+        AND r.route->>'gatewayId' = ${gatewayId} AND r.route->>'state' IN ('held', 'asleep')
+        AND EXISTS (SELECT 1 FROM gateways WHERE id = ${gatewayId} AND quarantined_at IS NULL)`;
   }
 
   /** What the gateway's row says in this transaction, and goes on to say until it ends: not what the caller read before. */
