@@ -24,6 +24,7 @@ const sleeper = (over: object = {}) => ({
   idleSince: ago(100),
   phaseSince: ago(40),
   nextJobAt: null,
+  targetImage: null,
   failures: 0,
   ...over,
 });
@@ -85,6 +86,8 @@ describe('a gateway that sleeps', () => {
     expect(isWanted(sleeper({ awakeUntil: ago(1) }), NOW)).toBe(false);
     expect(isWanted(sleeper({ awakeUntil: ahead(1) }), NOW)).toBe(true);
     expect(isWanted(sleeper({ failures: 1 }), NOW)).toBe(true);
+    expect(isWanted(sleeper({ targetImage: 'next' }), NOW)).toBe(true);
+    expect(isWanted(sleeper({ targetImage: 'next', phase: 'suspended' }), NOW)).toBe(false);
     expect(isWanted(sleeper({ nextJobAt: ahead(5) }), NOW)).toBe(true);
     expect(isWanted(sleeper({ nextJobAt: ahead(6) }), NOW)).toBe(false);
   });

@@ -73,13 +73,21 @@ export interface Sleeper {
   readonly idleSince: Date | null;
   readonly phaseSince: Date;
   readonly nextJobAt: Date | null;
+  /** It is to run this image; null: the one that it has. */
+  readonly targetImage: string | null;
   /** Tries to wake it, or to put it to sleep, that failed: it is not left half-way. */
   readonly failures: number;
 }
 
-/** Somebody needs it, a job is due, or what was begun with it has failed. */
+/** Its process has to be awake to be upgraded; one that has ended is upgraded as it lies. */
+const FROZEN: readonly string[] = ['suspending', 'paused'];
+
+/** Somebody needs it, a job is due, an upgrade waits for it, or what was begun with it has failed. */
 export const isWanted = (row: Sleeper, now: Date): boolean =>
-  row.failures > 0 || (row.awakeUntil ?? now) > now || (jobCall(row) ?? Infinity) <= now.getTime();
+  row.failures > 0 ||
+  (row.targetImage !== null && FROZEN.includes(row.phase)) ||
+  (row.awakeUntil ?? now) > now ||
+  (jobCall(row) ?? Infinity) <= now.getTime();
 
 /** True when a job is the reason to wake it. */
 export const isCalledByJob = (row: Sleeper, now: Date): boolean => (jobCall(row) ?? Infinity) <= now.getTime();
