@@ -62,7 +62,9 @@ export class HostStates {
 
   /** Of a host that is given up for good: what is left of it in the rows is over. */
   async writeOff(tx: Tx, hostId: string): Promise<void> {
-    const data = { phase: 'deleted', phaseSince: this.clock.now(), port: null, address: Prisma.DbNull };
+    // A pass that is under way has read something else: its lease is over.
+    const over = { fence: { increment: 1n }, leaseOwner: null, leaseUntil: null };
+    const data = { phase: 'deleted', phaseSince: this.clock.now(), port: null, address: Prisma.DbNull, ...over };
     await tx.gateway.updateMany({ where: { hostId, phase: { not: 'deleted' } }, data });
     await this.#everythingDue(tx, hostId);
     await tx.hostCredential.deleteMany({ where: { hostId } });
