@@ -99,7 +99,8 @@ export class AgentMover {
   async release(agent: AgentRecord, lease: Lease, signal: AbortSignal): Promise<Outcome> {
     const previous = await this.resources.findGateway(agent.previousGatewayId!);
     // What is on a lost host goes with it, or when it comes back.
-    const reachable = previous && !['lost', 'deleted'].includes(previous.phase);
+    // What it has come back to since is no old copy.
+    const reachable = previous && previous.id !== agent.gatewayId && !['lost', 'deleted'].includes(previous.phase);
     if (reachable && previous.kind === 'shared' && previous.desiredState !== 'deleted') {
       if (SLEEPING.includes(previous.phase)) return this.#wakeUp(lease, previous);
       if (previous.phase !== 'ready') return waitFor(WAIT_MS);

@@ -87,7 +87,8 @@ export class AgentReconciler {
     if (agent.desiredState !== 'active') return this.retirement.continue(agent, lease, signal);
     if (agent.previousGatewayId && agent.phase === 'ready') return this.mover.release(agent, lease, signal);
     if (!agent.gateway || agent.gateway.desiredState === 'deleted') return this.#place(agent, lease);
-    if (this.mover.wants(agent)) return this.mover.begin(agent, lease);
+    // One old copy is known at a time: what the last move left goes before the next one begins.
+    if (!agent.previousGatewayId && this.mover.wants(agent)) return this.mover.begin(agent, lease);
     if (this.#restsWith(agent.gateway, agent)) return settled;
     if (!SERVING.includes(agent.gateway.phase)) return this.#awaitGateway(agent, lease);
     if (agent.restoreBackupId) return this.restore.continue(agent, lease, signal);
@@ -221,7 +222,8 @@ export class AgentReconciler {
     const condition = { type: 'Ready', status: false, reason: failure.code, message: failure.message };
     await this.resources.asAgent(lease, async (tx) => {
       const data = { failures: { increment: 1 } };
-      if (failure.retryable || agent.phase === 'ready')
+      // What answers, or rests, stays what it is: it only could not be moved or changed.
+      if (failure.retryable || agent.phase === 'ready' || agent.phase === 'inactive')
         await this.resources.changeAgent(tx, agent, { condition, data });
       else {
         await this.resources.changeAgent(tx, agent, {

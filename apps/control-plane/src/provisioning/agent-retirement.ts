@@ -64,9 +64,7 @@ export class AgentRetirement {
   #isClosed(agent: AgentRecord): boolean {
     const gateway = agent.gateway;
     if (!gateway || ['suspended', 'lost', 'deleted'].includes(gateway.phase)) return true;
-    // It cannot start, and never had a configuration to open anything by.
-    if (gateway.phase === 'failed' && gateway.observedConfig === 0n) return true;
-    return gateway.observedConfig >= (agent.attachedGeneration ?? 0n);
+    return neverServed(gateway) || gateway.observedConfig >= (agent.attachedGeneration ?? 0n);
   }
 
   /** A sleeping gateway is woken to let go of the agent; one that runs says when it has. */
@@ -87,7 +85,8 @@ export class AgentRetirement {
       await this.operations.succeed(tx, agent.id, agent.generation, { agentId: agent.id });
     });
     if (own) await this.waker.wake('gateway', own.id);
-    return settled;
+    // It was to leave for another gateway and could not: it is tried again, as nobody else will ask.
+    return this.mover.wantsAtRest({ ...agent, phase: 'inactive' }) ? again : settled;
   }
 
   async #erase(agent: AgentRecord, lease: Lease, signal: AbortSignal): Promise<Outcome> {
@@ -97,7 +96,7 @@ export class AgentRetirement {
     }
     const gateway = agent.gateway;
     // Gone with its host, which an operator has written off: so is the folder.
-    if (gateway?.kind === 'shared' && gateway.phase !== 'deleted') {
+    if (gateway?.kind === 'shared' && gateway.phase !== 'deleted' && !neverServed(gateway)) {
       if (gateway.phase === 'lost') return this.#awaitHost(agent, lease);
       if (gateway.phase !== 'ready') return this.#awaitGateway(gateway, lease);
       const address = gateway.address as unknown as GatewayAddress;
@@ -111,7 +110,8 @@ export class AgentRetirement {
     this.steps.reached('agent', agent.phase, 'backups-removed');
     await this.resources.asAgent(lease, async (tx) => {
       await this.operations.progress(tx, agent.id, 'erase');
-      if (gateway?.kind === 'dedicated') await this.resources.wantGateway(tx, gateway.id, 'deleted');
+      const useless = gateway && (gateway.kind === 'dedicated' || (await this.#isNobodys(tx, gateway, agent)));
+      if (useless) await this.resources.wantGateway(tx, gateway.id, 'deleted');
       await this.resources.changeAgent(tx, agent, {
         phase: 'deleted',
         data: { gatewayId: null, observedGeneration: agent.generation },
@@ -119,8 +119,15 @@ export class AgentRetirement {
       await this.#anonymise(tx, agent);
       await this.operations.succeed(tx, agent.id, agent.generation, { agentId: agent.id });
     });
-    if (gateway?.kind === 'dedicated') await this.waker.wake('gateway', gateway.id);
+    if (gateway) await this.waker.wake('gateway', gateway.id);
     return settled;
+  }
+
+  /** A cell that was made for this agent and never came about: it keeps no port for nobody. */
+  async #isNobodys(tx: Tx, gateway: { readonly id: string; readonly observedConfig: bigint }, agent: AgentRecord) {
+    const { id: gatewayId } = gateway;
+    const others = { id: { not: agent.id }, OR: [{ gatewayId }, { targetGatewayId: gatewayId }] };
+    return neverServed(gateway) && (await tx.agent.count({ where: others })) === 0;
   }
 
   /** The folder is on a host that is gone: it is deleted when the host comes back, or with the host when that is removed. */
@@ -152,3 +159,9 @@ export class AgentRetirement {
     await tx.secret.deleteMany({ where: { tenantId: agent.tenantId, memberId: agent.memberId } });
   }
 }
+
+/**
+ * It has confirmed no configuration yet: there is nothing of an agent on it, and it may never start. One that is starting
+ * this very moment is ended with its agent, or is told without it.
+ */
+const neverServed = ({ observedConfig }: { readonly observedConfig: bigint }): boolean => observedConfig === 0n;

@@ -36,7 +36,7 @@ export class LostAgents {
     if (!done) return settled;
     const touched = [lost.id, agent.targetGatewayId].filter((id) => id !== null);
     await Promise.all(touched.map((id) => this.waker.wake('gateway', id)));
-    return agent.desiredState === 'active' ? again : settled;
+    return again;
   }
 
   /** What it begins with: a restore that was asked for already, the newest backup, nothing when an operator said so. */
