@@ -89,10 +89,13 @@ export function isContained(name: string): boolean {
   return name.split('/').every((part) => part !== '' && part !== '.' && part !== '..');
 }
 
+const isEntry = (entry: unknown): boolean => typeof entry === 'object' && entry !== null;
+
 function parseManifest(text: string): ArchiveManifest {
   try {
     const manifest = JSON.parse(text) as Partial<ArchiveManifest>;
-    if (typeof manifest.agentId === 'string' && Array.isArray(manifest.files)) return manifest as ArchiveManifest;
+    const { agentId, files } = manifest;
+    if (typeof agentId === 'string' && Array.isArray(files) && files.every(isEntry)) return manifest as ArchiveManifest;
   } catch {
     // Reported below, as one kind of damage.
   }
@@ -101,9 +104,12 @@ function parseManifest(text: string): ArchiveManifest {
 
 function compare(manifest: ArchiveManifest, found: ReadonlyMap<string, FileEntry>): void {
   if (manifest.files.length !== found.size) throw new BackupDamaged('its files are not those of its manifest');
+  const listed = new Set<string>();
   for (const { path, size, sha256 } of manifest.files) {
     const file = found.get(path);
-    if (!file || file.size !== size || file.sha256 !== sha256)
+    // Each once: another one would go unlisted, with whatever is in it.
+    if (!file || listed.has(path) || file.size !== size || file.sha256 !== sha256)
       throw new BackupDamaged(`the file ${JSON.stringify(path)} differs from its manifest`);
+    listed.add(path);
   }
 }

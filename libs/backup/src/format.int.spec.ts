@@ -208,6 +208,24 @@ describe('what a gateway gives', () => {
     expect(await store.stat(key, never)).toBeUndefined();
   });
 
+  it.each<[string, (files: readonly object[]) => readonly unknown[]]>([
+    ['lists one file twice and another not at all', ([first, , third]) => [first, first, third]],
+    ['lists nothing where a file should be', ([first, second]) => [first, second, null]],
+  ])('with a manifest that %s is damaged, and not stored', async (_, say) => {
+    const key = `ten/agt/bad-${(made += 1)}`;
+    const tar = archiveOf(FILES, (m) => ({ ...m, files: say(m.files) }));
+    const refused = { code: 'backup-damaged', retryable: false };
+    await expect(writeArchive(store, key, tar, keys.recipient, never)).rejects.toMatchObject(refused);
+    expect(await store.stat(key, never)).toBeUndefined();
+  });
+
+  it('that goes on for longer than could be read back is not stored', async () => {
+    const key = `ten/agt/bad-${(made += 1)}`;
+    const writing = writeArchive(store, key, archiveOf(FILES), keys.recipient, never, 100_000);
+    await expect(writing).rejects.toThrow('more than an agent may have');
+    expect(await store.stat(key, never)).toBeUndefined();
+  });
+
   it('is not waited for once somebody calls it off', async () => {
     const silent = new Readable({ read: () => undefined });
     const stop = new AbortController();

@@ -33,20 +33,21 @@ export interface OpenedArchive {
   readonly whole: Promise<ArchiveManifest>;
 }
 
-/** tar (manifest last) -> zstd -> age -> store. What is not as its manifest says is not stored. */
+/** tar (manifest last) -> zstd -> age -> store. What is not as its manifest says, or could never be read back, is not stored. */
 export async function writeArchive(
   store: BackupStore,
   key: string,
   tar: Readable,
   recipient: string,
   signal: AbortSignal,
+  most = MOST_UNPACKED,
 ): Promise<WrittenArchive> {
   const check = new ArchiveCheck();
   const meter = new Meter();
   const { ZSTD_c_compressionLevel: level, ZSTD_c_checksumFlag: checksum } = constants;
   const zstd = createZstdCompress({ chunkSize: BLOCK, params: { [level]: 3, [checksum]: 1 } });
   const put = (source: AsyncIterable<Uint8Array>): Promise<void> => store.put(key, source, signal);
-  const compressible = inOrder(passing(check), inBlocks(BLOCK));
+  const compressible = inOrder(atMost(most), passing(check), inBlocks(BLOCK));
   const sealed = inOrder(encryptTo(recipient), inBlocks(BLOCK), passing(meter));
   await pipeline(tar, compressible, zstd, sealed, put, { signal });
   return { ...meter.measured, manifest: check.manifest };

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { Injectable } from '@nestjs/common';
@@ -10,6 +10,21 @@ import { BackupArchives } from './backup-archives.js';
 import type { BackupRow } from './backup-rows.js';
 
 const READ_LIMIT = 1_800_000;
+
+const drillsIn = (dataDir: string): string => join(dataDir, 'drills');
+
+/** What drills that were killed have left: it is in clear, and nobody's erasure knows of it. Returns how many. */
+export async function tidyDrills(dataDir: string, before: Date): Promise<number> {
+  const names = await readdir(drillsIn(dataDir)).catch(() => []);
+  let removed = 0;
+  for (const path of names.map((name) => join(drillsIn(dataDir), name))) {
+    const facts = await stat(path).catch(() => undefined);
+    if (!facts || facts.mtime >= before) continue;
+    await rm(path, { recursive: true, force: true });
+    removed += 1;
+  }
+  return removed;
+}
 
 export interface DrillResult {
   readonly id: string;
@@ -41,7 +56,7 @@ export class BackupDrill {
   }
 
   async run(row: BackupRow, signal: AbortSignal): Promise<DrillResult> {
-    const parent = join(this.config.dataDir, 'drills');
+    const parent = drillsIn(this.config.dataDir);
     await mkdir(parent, { recursive: true, mode: 0o700 });
     const folder = await mkdtemp(join(parent, `${row.id}-`));
     try {

@@ -1,14 +1,16 @@
 import { Injectable } from '@nestjs/common';
+import { ControlPlaneConfig } from '#libs/config';
 import { assertLeadership, Database, type Leadership } from '#libs/database';
 import { Clock } from '#libs/kernel';
 import { Log } from '../log.js';
 import { BackupArchives } from './backup-archives.js';
+import { tidyDrills } from './backup-drill.js';
 import { BackupStores } from './backup-stores.js';
 import { BackupsRepository } from './backups.repository.js';
 
 /** That a backup failed, and why, can be read so long. */
 const FAILED_DAYS = 14;
-/** Uploads that never ended are taken away after so long: no backup takes that. */
+/** Uploads and drills that never ended are taken away after so long: no backup takes that. */
 const PARTIAL_MS = 86_400_000;
 const BATCH = 100;
 
@@ -20,6 +22,7 @@ export class BackupRetention {
     private readonly backups: BackupsRepository,
     private readonly archives: BackupArchives,
     private readonly stores: BackupStores,
+    private readonly config: ControlPlaneConfig,
     private readonly clock: Clock,
     private readonly log: Log,
   ) {}
@@ -61,9 +64,11 @@ export class BackupRetention {
     return deleted;
   }
 
-  /** What crashes have left of uploads. Whole objects that no row knows are only reported (`backup verify`). */
+  /** What crashes have left of uploads and of drills. Whole objects that no row knows are only reported (`backup verify`). */
   async tidyStores(signal: AbortSignal): Promise<void> {
     const before = new Date(this.clock.now().getTime() - PARTIAL_MS);
+    const drills = await tidyDrills(this.config.dataDir, before);
+    if (drills > 0) this.log.info({ removed: drills }, 'folders of drills that were cut short removed');
     for (const store of await this.stores.all()) {
       const removed = await store.discardPartial(before, signal);
       if (removed > 0) this.log.info({ store: store.name, removed }, 'unfinished uploads removed');

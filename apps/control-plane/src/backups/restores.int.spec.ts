@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { readdir, rm } from 'node:fs/promises';
+import { mkdir, readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -11,6 +11,7 @@ import { StepObserver } from '../provisioning/steps.js';
 import { BackupArchives } from './backup-archives.js';
 import { BackupDrill } from './backup-drill.js';
 import { ControlPlaneConfig } from '#libs/config';
+import { BackupRetention } from './backup-retention.js';
 import { BackupSchedule } from './backup-schedule.js';
 import { BackupsRepository } from './backups.repository.js';
 import { BackupLab } from './testing/backup-lab.fixture.js';
@@ -205,6 +206,20 @@ describe('a drill', () => {
     const damaged = await drill.run({ ...row, sha256: '0'.repeat(64) }, new AbortController().signal);
     expect(damaged.problem).toMatch(/damaged: its checksum differs/);
     expect(await readdir(join(part(ControlPlaneConfig).dataDir, 'drills'))).toEqual([]);
+  });
+});
+
+describe('a drill that was killed', () => {
+  it('leaves its folder, in clear, for a day at most', async () => {
+    const drills = join(part(ControlPlaneConfig).dataDir, 'drills');
+    const [left, running] = [join(drills, 'bak_left-1'), join(drills, 'bak_running-1')];
+    for (const folder of [left, running]) await mkdir(folder, { recursive: true });
+    await writeFile(join(left, 'agent.db'), 'what a member said');
+    const longAgo = new Date(Date.now() - 25 * 3_600_000);
+    await utimes(left, longAgo, longAgo);
+    await part(BackupRetention).tidyStores(new AbortController().signal);
+    expect(await readdir(drills)).toEqual(['bak_running-1']);
+    await rm(running, { recursive: true });
   });
 });
 
