@@ -53,6 +53,27 @@ describe('an S3 service', () => {
     expect([...api.objects.keys()]).toEqual(['wirebot/a/object']);
   });
 
+  it('that keeps versions keeps none of what was deleted', async () => {
+    api.versions = [];
+    const [gone, near] = ['a/object', 'a/object-2'];
+    for (let each = 0; each < 5; each += 1) await store.put(gone, blocks(Buffer.from(`said ${each}`)), never);
+    await store.put(near, blocks(Buffer.from('of another')), never);
+    await store.delete(gone, never);
+    expect(api.versions.map(({ key }) => key)).toEqual([`wirebot/${near}`]);
+    expect(await store.stat(gone, never)).toBeUndefined();
+    expect(await store.stat(near, never)).toBeDefined();
+  });
+
+  it('that was in the middle of deleting versions still lists the object', async () => {
+    api.versions = [];
+    for (let each = 0; each < 4; each += 1) await store.put('a/object', blocks(Buffer.from(`said ${each}`)), never);
+    api.fail('DeleteObject', { status: 403, code: 'AccessDenied' }, 1);
+    await expect(store.delete('a/object', never)).rejects.toMatchObject({ code: 'backup-store-refused' });
+    expect(await store.stat('a/object', never)).toBeDefined();
+    await store.delete('a/object', never);
+    expect(api.versions).toEqual([]);
+  });
+
   it.each<[S3Operation, number, string]>([
     ['CreateMultipartUpload', 503, 'SlowDown'],
     ['UploadPart', 500, 'InternalError'],

@@ -6,6 +6,8 @@ import {
   ListMultipartUploadsCommand,
   type ListMultipartUploadsCommandOutput,
   ListObjectsV2Command,
+  ListObjectVersionsCommand,
+  type ListObjectVersionsCommandOutput,
   type ListObjectsV2CommandOutput,
   S3Client,
 } from '@aws-sdk/client-s3';
@@ -109,11 +111,42 @@ export class S3BackupStore extends BackupStore {
   }
 
   async delete(key: string, signal: AbortSignal): Promise<void> {
+    const at = this.#at(key);
     try {
-      await this.#client.send(new DeleteObjectCommand(this.#at(key)), { abortSignal: signal });
+      const { VersionId } = await this.#client.send(new HeadObjectCommand(at), { abortSignal: signal });
+      const versions = VersionId === undefined ? [undefined] : await this.#versions(at, signal);
+      for (const id of versions)
+        await this.#client.send(new DeleteObjectCommand({ ...at, ...(id ? { VersionId: id } : {}) }), {
+          abortSignal: signal,
+        });
     } catch (error) {
-      throw this.#translated(error, signal);
+      const known = this.#translated(error, signal);
+      if (!(known instanceof BackupObjectMissing)) throw known;
     }
+  }
+
+  /**
+   * A bucket that keeps versions keeps what is deleted in it, unless each version is. The present one comes last: as long as it
+   * is there the object is listed, and whoever died in the middle begins again.
+   */
+  async #versions(at: { Bucket: string; Key: string }, signal: AbortSignal): Promise<string[]> {
+    const ids: string[] = [];
+    let next: Partial<Record<'KeyMarker' | 'VersionIdMarker', string>> | undefined = {};
+    while (next) {
+      const command: ListObjectVersionsCommand = new ListObjectVersionsCommand({
+        Bucket: at.Bucket,
+        Prefix: at.Key,
+        ...next,
+      });
+      const page: ListObjectVersionsCommandOutput = await this.#client.send(command, { abortSignal: signal });
+      const [markers, versions] = [page.DeleteMarkers ?? [], page.Versions ?? []];
+      for (const { Key, VersionId, IsLatest } of [...markers, ...versions])
+        if (Key === at.Key && VersionId && !IsLatest) ids.push(VersionId);
+        else if (Key === at.Key && VersionId) ids.unshift(VersionId);
+      const more = page.IsTruncated === true && page.NextKeyMarker !== undefined;
+      next = more ? { KeyMarker: page.NextKeyMarker!, VersionIdMarker: page.NextVersionIdMarker ?? '' } : undefined;
+    }
+    return ids.toReversed();
   }
 
   async *list(prefix: string, signal: AbortSignal): AsyncIterable<StoredObject> {

@@ -15,11 +15,19 @@ export type S3Operation =
   | 'HeadObject'
   | 'DeleteObject'
   | 'ListObjectsV2'
+  | 'ListObjectVersions'
   | 'CreateMultipartUpload'
   | 'UploadPart'
   | 'CompleteMultipartUpload'
   | 'AbortMultipartUpload'
   | 'ListMultipartUploads';
+
+/** One state of an object in a bucket that keeps them; without data it says that it was deleted. */
+interface Version {
+  readonly id: string;
+  readonly key: string;
+  readonly data: Buffer | undefined;
+}
 
 interface Uploading {
   readonly key: string;
@@ -48,6 +56,8 @@ export class S3Api {
   readonly bucket = 'backups';
   readonly objects = new Map<string, { readonly data: Buffer; readonly at: Date }>();
   readonly uploads = new Map<string, Uploading>();
+  /** Every state that is kept, oldest first; undefined: the bucket keeps none. */
+  versions: Version[] | undefined;
   /** Every request so far. */
   readonly calls: S3Operation[] = [];
   readonly #server: Server;
@@ -111,8 +121,9 @@ export class S3Api {
       case 'HeadObject':
         return this.#get(call, operation === 'HeadObject');
       case 'DeleteObject':
-        this.objects.delete(call.key);
-        return void call.reply.writeHead(204).end();
+        return this.#delete(call);
+      case 'ListObjectVersions':
+        return this.#listVersions(call);
       case 'ListObjectsV2':
         return this.#list(call);
       case 'CreateMultipartUpload':
@@ -132,7 +143,7 @@ export class S3Api {
 
   #put({ request, reply, body, key }: Call): void {
     if (!checksumFits(request, body)) return refuse(reply, 400, 'BadDigest');
-    this.objects.set(key, { data: body, at: new Date() });
+    this.#store(key, body);
     reply.writeHead(200, { etag: etagOf(body), 'x-amz-checksum-sha256': sha256(body) }).end();
   }
 
@@ -145,6 +156,7 @@ export class S3Api {
       'content-length': data.length,
       'last-modified': found.at.toUTCString(),
       etag: etagOf(found.data),
+      ...(this.versions ? { 'x-amz-version-id': this.versions.findLast((one) => one.key === key)!.id } : {}),
     });
     reply.end(headOnly ? undefined : data);
   }
@@ -154,6 +166,39 @@ export class S3Api {
     const data = this.objects.get(key)!.data;
     reply.writeHead(200, { 'content-length': data.length });
     reply.write(data.subarray(0, bytes), () => reply.destroy());
+  }
+
+  #store(key: string, data: Buffer): void {
+    this.objects.set(key, { data, at: new Date() });
+    this.versions?.push({ id: randomUUID(), key, data });
+  }
+
+  #delete({ reply, key, query }: Call): void {
+    const id = query.get('versionId');
+    if (id !== null) this.versions = this.versions?.filter((one) => one.id !== id);
+    else this.versions?.push({ id: randomUUID(), key, data: undefined });
+    const now = this.versions?.findLast((one) => one.key === key)?.data;
+    if (now) this.objects.set(key, { data: now, at: new Date() });
+    else this.objects.delete(key);
+    reply.writeHead(204).end();
+  }
+
+  #listVersions({ reply, query }: Call): void {
+    const after = query.get('version-id-marker');
+    const found = (this.versions ?? []).filter(({ key }) => key.startsWith(query.get('prefix') ?? '')).toReversed();
+    const from = after ? found.findIndex(({ id }) => id === after) + 1 : 0;
+    const page = found.slice(from, from + PAGE);
+    const last = page.at(-1);
+    const more = from + PAGE < found.length;
+    const next = more
+      ? `<NextKeyMarker>${escape(last!.key)}</NextKeyMarker><NextVersionIdMarker>${last!.id}</NextVersionIdMarker>`
+      : '';
+    const rows = page.map(({ id, key, data }) => {
+      const kind = data ? 'Version' : 'DeleteMarker';
+      const latest = found.find((one) => one.key === key)!.id === id;
+      return `<${kind}><Key>${escape(key)}</Key><VersionId>${id}</VersionId><IsLatest>${latest}</IsLatest></${kind}>`;
+    });
+    xml(reply, 'ListVersionsResult', `<IsTruncated>${more}</IsTruncated>${next}${rows.join('')}`);
   }
 
   #list({ reply, query }: Call): void {
@@ -199,7 +244,7 @@ export class S3Api {
         data !== undefined && named[at]!.includes(sha256(data)) && (at === parts.length - 1 || data.length >= MIN_PART),
     );
     if (!fits || parts.length === 0) return refuse(reply, 400, 'InvalidPart');
-    this.objects.set(key, { data: Buffer.concat(parts as Buffer[]), at: new Date() });
+    this.#store(key, Buffer.concat(parts as Buffer[]));
     this.uploads.delete(query.get('uploadId')!);
     xml(reply, 'CompleteMultipartUploadResult', `<Key>${escape(key)}</Key><ETag>"x-${parts.length}"</ETag>`);
   }
@@ -215,6 +260,7 @@ export class S3Api {
 }
 
 function operationOf(method: string, query: URLSearchParams, key: string): S3Operation {
+  if (query.has('versions')) return 'ListObjectVersions';
   if (query.has('uploads')) return method === 'POST' ? 'CreateMultipartUpload' : 'ListMultipartUploads';
   if (query.has('uploadId'))
     return method === 'PUT' ? 'UploadPart' : method === 'POST' ? 'CompleteMultipartUpload' : 'AbortMultipartUpload';
