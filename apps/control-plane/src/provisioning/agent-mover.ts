@@ -86,7 +86,7 @@ export class AgentMover {
     if (this.#unwanted(agent, target)) return this.#abandon(agent, lease, target);
     if (target.phase === 'failed') return this.#giveBack(agent, lease, faultOf(target));
     if (this.#isStuck(agent)) return this.#giveBack(agent, lease, tooSlow(source, target));
-    if (target.phase !== 'ready') return this.#awaitTarget(agent, lease, target);
+    if (target.phase !== 'ready' || target.host.silentSince) return this.#awaitTarget(agent, lease, target);
     if (source.phase !== 'ready' || source.host.silentSince) return this.#awaitSource(agent, lease, source);
     if (agent.attachedTo) return this.#detach(agent, lease, source);
     if (source.observedConfig >= (agent.attachedGeneration ?? 0n))
@@ -122,7 +122,7 @@ export class AgentMover {
 
   /** The wish has changed, or the target is gone. One that is taken out of service while it still answers is not moved first. */
   #unwanted(agent: AgentRecord, target: Home): boolean {
-    const gone = target.desiredState === 'deleted' || target.phase === 'lost' || target.phase === 'deleted';
+    const gone = target.desiredState === 'deleted' || ['lost', 'deleted'].includes(target.phase) || isHeld(target);
     const resting = agent.desiredState === 'inactive' && agent.attachedTo === null && leaves(agent);
     return (
       gone || target.kind !== agent.desiredKind || !this.wants(agent) || !(agent.desiredState === 'active' || resting)
@@ -144,7 +144,8 @@ export class AgentMover {
   async #awaitTarget(agent: AgentRecord, lease: Lease, target: Home): Promise<Outcome> {
     if (SLEEPING.includes(target.phase)) return this.#wakeUp(lease, target);
     const ready = conditionsOf(target.conditions).find((condition) => condition.type === 'Ready');
-    const detail = ready?.status === false ? ready.message : null;
+    const said = ready?.status === false ? ready.message : null;
+    const detail = target.host.silentSince ? 'The host that it is to move to does not answer.' : said;
     await this.resources.asAgent(lease, (tx) => this.operations.progress(tx, agent.id, 'start-gateway', detail));
     return waitFor(WAIT_MS);
   }
@@ -249,6 +250,8 @@ export class AgentMover {
   }
 }
 
+/** Somebody keeps the cell for a look, for as long as they like. */
+const isHeld = ({ kind, quarantinedAt }: Home): boolean => kind === 'shared' && quarantinedAt !== null;
 const active = (agent: AgentRecord): boolean => agent.desiredState === 'active';
 const leaves = (agent: AgentRecord): boolean => agent.gatewayId !== null && agent.leaveGatewayId === agent.gatewayId;
 

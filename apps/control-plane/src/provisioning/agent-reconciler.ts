@@ -85,7 +85,11 @@ export class AgentReconciler {
     if (agent.targetGatewayId) return this.mover.continue(agent, lease, signal);
     if (this.mover.wantsAtRest(agent)) return this.mover.begin(agent, lease);
     if (agent.desiredState !== 'active') return this.retirement.continue(agent, lease, signal);
-    if (agent.previousGatewayId && agent.phase === 'ready') return this.mover.release(agent, lease, signal);
+    if (agent.previousGatewayId && agent.phase === 'ready') {
+      const outcome = await this.mover.release(agent, lease, signal);
+      // An old gateway that is away for long keeps nobody from a change where they are now.
+      if (outcome.again || agent.observedGeneration >= agent.generation) return outcome;
+    }
     if (!agent.gateway || agent.gateway.desiredState === 'deleted') return this.#place(agent, lease);
     // One old copy is known at a time: what the last move left goes before the next one begins.
     if (!agent.previousGatewayId && this.mover.wants(agent)) return this.mover.begin(agent, lease);

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { Database, type Tx } from '#libs/database';
 import { GatewayDriver } from '#libs/drivers/core';
 import { GatewayRuntime } from '#libs/runtimes/core';
+import { QuarantineService } from '../fleet/quarantine/quarantine.service.js';
 import { MembersService } from '../members/members.service.js';
 import { RouteFeedService } from '../routing/route-feed.service.js';
 import { unlessDeadlocked } from './deadlocks.js';
@@ -84,6 +85,40 @@ describe('agents and gateways that change at the same time', () => {
     const ports = removed.mock.calls.filter(([, agentId]) => agentId === id).map(([at]) => at.port);
     expect(ports[0]).toBe((await row('ben')).port);
     expect(ports).toHaveLength(2);
+  });
+
+  it('are changed where they are, though the gateway that they have left is kept for a look', async () => {
+    const { id } = await row('ann');
+    const other = (await row('ben')).gateway;
+    const quarantine = plane.app.get(QuarantineService);
+    await quarantine.begin(other!, 'test');
+    await expect.poll(async () => (await row('ben')).gateway_phase, SOON).toBe('paused');
+    await sql('UPDATE agents SET previous_gateway_id = $2, generation = generation + 1, due_at = now() WHERE id = $1', [
+      id,
+      other,
+    ]);
+    const behind = () => sql('SELECT generation - observed_generation AS by FROM agents WHERE id = $1', [id]);
+    await expect.poll(behind, SOON).toEqual([{ by: '0' }]);
+    await quarantine.release(other!, 'test');
+    await expect.poll(() => row('ann'), SOON).toMatchObject({ previous: null, phase: 'ready' });
+  });
+
+  it('go to another cell when the one that they were to move to is kept for a look', async () => {
+    const { id, gateway } = await row('ann');
+    const other = (await row('ben')).gateway;
+    const quarantine = plane.app.get(QuarantineService);
+    await quarantine.begin(other!, 'test');
+    await sql('UPDATE agents SET leave_gateway_id = gateway_id, target_gateway_id = $2, due_at = now() WHERE id = $1', [
+      id,
+      other,
+    ]);
+    const moved = async () => {
+      const { gateway: now, phase } = await row('ann');
+      return phase === 'ready' && now !== gateway && now !== other;
+    };
+    await expect.poll(moved, SOON).toBe(true);
+    await quarantine.release(other!, 'test');
+    await expect.poll(async () => (await row('ben')).gateway_phase, SOON).toBe('ready');
   });
 
   it('are not ended by a deadlock: whoever the database chose runs again', async () => {

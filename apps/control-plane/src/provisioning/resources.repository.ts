@@ -16,7 +16,7 @@ const AGENT_VIEW = {
   member: true,
   workspace: true,
   gateway: { include: { host: { select: { silentSince: true } } } },
-  targetGateway: true,
+  targetGateway: { include: { host: { select: { silentSince: true } } } },
   tenant: true,
 } satisfies Prisma.AgentInclude;
 
