@@ -9,12 +9,21 @@ const STATUS_TIMEOUT = 2_000;
 const CALL_TIMEOUT = 10_000;
 const TRANSFER_TIMEOUT = 600_000;
 
+/** Largest answers, in bytes: a gateway is not trusted to keep to them. */
+const MOST_ANSWER = 4 * 1024 * 1024;
+const MOST_MANIFEST = 40 * 1024 * 1024;
+const MOST_PROBLEM = 64 * 1024;
+/** Characters. */
+const MOST_DETAIL = 1_000;
+
 interface Call {
   readonly method: 'GET' | 'PUT' | 'POST' | 'DELETE';
   readonly path: string;
   readonly body?: string | Readable;
   readonly type?: string;
   readonly timeout: number;
+  /** Bytes of the answer; MOST_ANSWER by default. */
+  readonly most?: number;
   readonly signal: AbortSignal;
 }
 
@@ -69,7 +78,8 @@ export class WirebotRuntime extends GatewayRuntime {
   ): Promise<ArchiveManifest> {
     const path = `/control/agents/${agentId}/archive${of === undefined ? '' : `?of=${of}`}`;
     const type = 'application/x-tar';
-    return this.#json(at, { method: 'PUT', path, body: archive, type, timeout: TRANSFER_TIMEOUT, signal });
+    const most = MOST_MANIFEST;
+    return this.#json(at, { method: 'PUT', path, body: archive, type, timeout: TRANSFER_TIMEOUT, signal, most });
   }
 
   async copyAgent(
@@ -118,7 +128,7 @@ export class WirebotRuntime extends GatewayRuntime {
   async #json<T>(at: GatewayEndpoint, call: Call): Promise<T> {
     const body = await this.#call(at, call);
     try {
-      return (await body.json()) as T;
+      return (await jsonOf(body, call.most ?? MOST_ANSWER)) as T;
     } catch (cause) {
       call.signal.throwIfAborted();
       throw new RuntimeError('gateway-unreachable', 'The gateway broke off in the middle of its answer.', true, {
@@ -148,14 +158,31 @@ export class WirebotRuntime extends GatewayRuntime {
       });
     }
     if (answer.statusCode < 300) return answer.body;
-    const problem = (await answer.body.json().catch(() => ({}))) as { code?: string; detail?: string };
-    const code = problem.code ?? `gateway-answered-${answer.statusCode}`;
-    throw new RuntimeError(
-      code,
-      problem.detail ?? `The gateway answered ${answer.statusCode}.`,
-      answer.statusCode >= 500,
-    );
+    throw await problemOf(answer);
   }
+}
+
+/** What a gateway says is wrong, in its words as far as they look like words. */
+async function problemOf({ statusCode, body }: Dispatcher.ResponseData): Promise<RuntimeError> {
+  const said = await jsonOf(body, MOST_PROBLEM).catch(() => undefined);
+  const { code, detail } = (said ?? {}) as { code?: unknown; detail?: unknown };
+  return new RuntimeError(
+    typeof code === 'string' && /^[a-z0-9-]{1,64}$/.test(code) ? code : `gateway-answered-${statusCode}`,
+    typeof detail === 'string' ? detail.slice(0, MOST_DETAIL) : `The gateway answered ${statusCode}.`,
+    statusCode >= 500,
+  );
+}
+
+/** Reads no more than that: an answer without end must not be what ends this process. */
+async function jsonOf(body: Dispatcher.ResponseData['body'], most: number): Promise<unknown> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > most) throw new Error(`more than ${most} bytes`);
+    chunks.push(chunk);
+  }
+  return JSON.parse(Buffer.concat(chunks).toString('utf8'));
 }
 
 /** A download whose end tells whether it is whole: one that breaks off says so in the words of this interface. */
