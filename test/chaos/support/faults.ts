@@ -95,6 +95,8 @@ async function folderFaults(stack: TestStack, agent: AgentRow, gateways: readonl
     const folders = await entriesOf(join(stack.dataDir, 'gateways', id, 'agents'));
     if (folders.includes(agent.id)) holders.push(id);
   }
+  // Put away before it was ever attached: nothing of it exists yet.
+  if (agent.phase === 'inactive' && holders.length === 0) return [];
   const should = agent.phase === 'deleted' || !agent.gateway_id ? [] : [agent.gateway_id];
   return differ(`folders of agent ${agent.id}`, holders, should);
 }

@@ -62,9 +62,14 @@ export class World {
 
   /** Calls the API until it answers: a control plane that was just killed is back soon. The key makes repeats harmless. */
   async change(method: string, path: string, body: unknown, key: string): Promise<string | undefined> {
-    const answer = await this.#insist(() =>
-      this.api.call<{ operation: { id: string } | null }>(method, path, body, { 'idempotency-key': key }),
-    );
+    const answer = await this.#insist(async () => {
+      const tried = await this.api.call<{ operation: { id: string } | null; code?: string }>(method, path, body, {
+        'idempotency-key': key,
+      });
+      // The process that was serving it has died: its place is kept for a moment.
+      if (tried.body?.code === 'idempotency-in-progress') throw new Error('in progress');
+      return tried;
+    });
     assert(answer.status < 300, JSON.stringify(answer.body));
     return answer.body.operation?.id;
   }
