@@ -38,7 +38,12 @@ export class ControlPlaneFixture {
     await mkdir(join(folder, 'secrets'), { mode: 0o700 });
     await writeFile(join(folder, 'secrets', 'master-key'), 'ab'.repeat(32));
     await writeFile(join(folder, 'secrets', 'proxy-credential'), 'proxy-credential-for-tests');
-    const common = { DATABASE_URL: database.url, WIREBOT_DATA_DIR: folder, WIREBOT_LOG_LEVEL: 'silent' };
+    const common = {
+      DATABASE_URL: database.url,
+      WIREBOT_DATA_DIR: folder,
+      WIREBOT_LOG_LEVEL: 'silent',
+      WIREBOT_REQUESTS_PER_MINUTE: '100000',
+    };
     Object.assign(process.env, common, { WIREBOT_NODE_NAME: 'test-node' }, environment);
     const app = await NestFactory.create<NestFastifyApplication>(AppModule, createHttpAdapter(), {
       logger: false,
