@@ -48,6 +48,21 @@ export async function holdSubject(tx: Tx, tenantId: string, named: Named): Promi
 export async function assertNobodyElses(tx: Tx, tenantId: string, subject: BackupSubject): Promise<void> {
   const { workspaceId, memberId } = subject;
   const others = await tx.workspaceRole.count({ where: { tenantId, workspaceId, memberId: { not: memberId } } });
-  const guests = await tx.invitation.count({ where: { tenantId, workspaceId, acceptedAt: { not: null } } });
-  if (others + guests > 0) throw new BackupShared();
+  if (others > 0 || (await wasShared(tx, tenantId, workspaceId))) throw new BackupShared();
+}
+
+/** What is written of a workspace when somebody besides its member comes or goes. */
+const COMINGS = [
+  'workspace.set-role',
+  'workspace.join',
+  'workspace.hand-over',
+  'workspace.remove-member',
+  'workspace.leave',
+];
+
+/** Roles and invitations go with those who had them; the audit trail stays. */
+async function wasShared(tx: Tx, tenantId: string, workspaceId: string): Promise<boolean> {
+  const named = { tenantId, resource: 'workspace', resourceId: workspaceId, action: { in: COMINGS } };
+  const line = await tx.auditEntry.findFirst({ where: named, select: { id: true } });
+  return line !== null;
 }

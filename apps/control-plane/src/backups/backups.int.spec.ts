@@ -7,6 +7,7 @@ import { extract } from 'tar-stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Database, takeLeadership } from '#libs/database';
 import { MembersService } from '../members/members.service.js';
+import { BackupsService } from './backups.service.js';
 import { BackupRetention } from './backup-retention.js';
 import { BackupLab } from './testing/backup-lab.fixture.js';
 import type { BackupView } from './backup-view.js';
@@ -90,6 +91,29 @@ describe('a backup that is asked for', () => {
     const { items } = (await lab.call<{ items: BackupView[] }>('GET', '/v1/members/ann/backups')).body;
     expect((await lab.call('GET', `/v1/members/ben/backups/${items[0]!.id}`)).status).toBe(404);
     expect((await lab.call('DELETE', `/v1/members/ben/backups/${items[0]!.id}`)).status).toBe(404);
+  });
+});
+
+describe('what a member takes home', () => {
+  it('is nobody else’s: not while another one is in the workspace, and not after', async () => {
+    const { id } = await lab.backUp('ben');
+    const { tenantId } = lab.plane;
+    const people = await lab.plane.database.query<{ name: string; member: string; workspace: string }>(
+      `SELECT m.external_id AS name, m.id AS member, a.workspace_id AS workspace FROM members m JOIN agents a ON a.member_id = m.id`,
+    );
+    const [ben, cat] = ['ben', 'cat'].map((name) => people.find((one) => one.name === name)!);
+    const take = async () => {
+      const caller = { tenantId, actor: `member:${ben!.member}` };
+      const begin = () => new AbortController().signal;
+      const own = { memberId: ben!.member };
+      return buffer(await lab.plane.app.get(BackupsService, { strict: false }).download(caller, own, id, begin));
+    };
+    expect((await take()).length).toBeGreaterThan(0);
+    const place = `/v1/workspaces/${ben!.workspace}/members/${cat!.member}`;
+    expect((await lab.call('PUT', place, { role: 'guest' })).status).toBeLessThan(300);
+    await expect(take()).rejects.toMatchObject({ code: 'backup-shared' });
+    expect((await lab.call('DELETE', place)).status).toBe(204);
+    await expect(take()).rejects.toMatchObject({ code: 'backup-shared' });
   });
 });
 
