@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
+import { type PassThrough, Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { zstdDecompressSync } from 'node:zlib';
 import { Decrypter, Encrypter } from 'age-encryption';
@@ -83,6 +83,21 @@ describe('a backup', () => {
     const stored = await write(archiveOf(FILES));
     const tar = zstdDecompressSync(await buffer(await openCompressed(store, stored, never)));
     expect(await filesOf(Readable.from([tar]))).toHaveLength(FILES.length);
+  });
+
+  it.each([
+    ['all of it waits', 3_000, true],
+    ['more is to come', 3_000_000, false],
+  ])('closes when it is called off before it was read, and %s', async (_, size, waits) => {
+    const stored = await write(archiveOf([{ path: 'a', data: randomBytes(size) }]));
+    const stop = new AbortController();
+    const home = await openCompressed(store, stored, stop.signal);
+    const closed = new Promise((resolve) => home.once('close', resolve));
+    const ended = () => (home as PassThrough).writableEnded;
+    if (waits) await expect.poll(ended).toBe(true);
+    stop.abort(new Error('gone'));
+    await closed;
+    expect(home.destroyed).toBe(true);
   });
 
   it('opens with any of several keys, and with no other', async () => {

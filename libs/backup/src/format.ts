@@ -78,7 +78,10 @@ export async function openCompressed(
   const stream = new PassThrough();
   const decrypt = inOrder(passing(new Meter(archive)), decryptWith(archive.identities));
   void quiet(pipeline(stored, decrypt, stream, { signal }));
-  return stream;
+  // What has passed the pipeline as a whole waits here, and would wait for a reader who is gone.
+  const cut = (): void => void stream.destroy();
+  signal.addEventListener('abort', cut, { once: true });
+  return stream.once('close', () => signal.removeEventListener('abort', cut));
 }
 
 /** Reads all of it and uses nothing. Throws BackupDamaged, or what the store says. */

@@ -50,6 +50,15 @@ export class AgentCannotRestore extends DomainError {
   }
 }
 
+export class TooManyDownloads extends DomainError {
+  readonly code = 'too-many-downloads';
+  readonly kind = 'limited';
+  override readonly retryAfter = 30;
+  constructor() {
+    super('Too many archives are being downloaded at this moment. Wait until one has ended, then ask again.');
+  }
+}
+
 export class BackupShared extends DomainError {
   readonly code = 'backup-shared';
   readonly kind: ErrorKind = 'forbidden';

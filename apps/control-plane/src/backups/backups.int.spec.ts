@@ -109,6 +109,15 @@ describe('what a member takes home', () => {
       return buffer(await lab.plane.app.get(BackupsService, { strict: false }).download(caller, own, id, begin));
     };
     expect((await take()).length).toBeGreaterThan(0);
+    // One that is not read keeps its place; those of others stay free.
+    const caller = { tenantId, actor: `member:${ben!.member}` };
+    const left = new AbortController();
+    const service = lab.plane.app.get(BackupsService, { strict: false });
+    const open = () => service.download(caller, { memberId: ben!.member }, id, () => left.signal);
+    await Promise.all([open(), open()]);
+    await expect(open()).rejects.toMatchObject({ code: 'too-many-downloads' });
+    left.abort();
+    await lab.until(() => take().catch(() => undefined));
     const place = `/v1/workspaces/${ben!.workspace}/members/${cat!.member}`;
     expect((await lab.call('PUT', place, { role: 'guest' })).status).toBeLessThan(300);
     await expect(take()).rejects.toMatchObject({ code: 'backup-shared' });

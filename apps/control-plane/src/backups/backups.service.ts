@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import { Injectable } from '@nestjs/common';
 import { Database, type Tx } from '#libs/database';
+import { deadline } from '#libs/kernel';
 import { AuditLog } from '../audit/audit-log.js';
 import { BackupArchives } from './backup-archives.js';
 import { BackupStores } from './backup-stores.js';
@@ -8,10 +9,13 @@ import { assertNobodyElses, type BackupSubject, holdSubject, subjectOf } from '.
 import { type BackupView, toBackupView } from './backup-view.js';
 import { BackupInUse, BackupLimitReached, BackupNotFound, BackupNotReady, NothingToBackUp } from './backups.errors.js';
 import type { BackupRow } from './backup-rows.js';
+import { DownloadPlaces } from './download-places.js';
 import { BackupsRepository } from './backups.repository.js';
 
 /** Backups of a member that were asked for and are kept. */
 const MOST_MANUAL = 20;
+/** Longest time for one archive, in milliseconds: a reader that takes next to nothing is cut. */
+const DOWNLOAD_LIMIT = 3_600_000;
 
 export interface BackupCaller {
   readonly tenantId: string;
@@ -24,6 +28,8 @@ export type BackupOwner = { readonly externalId: string } | { readonly memberId:
 /** A member's backups, for its tenant and for itself. Workers make and delete them. */
 @Injectable()
 export class BackupsService {
+  readonly #places = new DownloadPlaces();
+
   constructor(
     private readonly database: Database,
     private readonly backups: BackupsRepository,
@@ -81,15 +87,29 @@ export class BackupsService {
 
   /** All of it in clear, as `.tar.zst`: whoever may do this reads what the member wrote. `begin` is called once it is sure. */
   async download(caller: BackupCaller, owner: BackupOwner, id: string, begin: () => AbortSignal): Promise<Readable> {
-    const row = await this.database.tenant(caller.tenantId, async (tx) => {
-      const found = await this.#row(tx, caller.tenantId, owner, id);
-      if (found.status !== 'succeeded') throw new BackupNotReady(found.status);
-      if ('memberId' in owner)
-        await assertNobodyElses(tx, caller.tenantId, await subjectOf(tx, caller.tenantId, owner));
-      await this.#record(tx, caller, 'backup.download', id, { agentId: found.agentId });
-      return found;
-    });
-    return this.archives.openCompressed(row, begin());
+    let release: (() => void) | undefined;
+    try {
+      const row = await this.database.tenant(caller.tenantId, async (tx) => {
+        const found = await this.#mine(tx, caller.tenantId, owner, id);
+        release?.(); // the transaction may be run again
+        release = this.#places.take(found.memberId);
+        await this.#record(tx, caller, 'backup.download', id, { agentId: found.agentId });
+        return found;
+      });
+      const archive = await this.archives.openCompressed(row, deadline(DOWNLOAD_LIMIT, begin()));
+      return archive.once('close', () => release?.());
+    } catch (error) {
+      release?.();
+      throw error;
+    }
+  }
+
+  /** One that may be taken home. */
+  async #mine(tx: Tx, tenantId: string, owner: BackupOwner, id: string): Promise<BackupRow> {
+    const found = await this.#row(tx, tenantId, owner, id);
+    if (found.status !== 'succeeded') throw new BackupNotReady(found.status);
+    if ('memberId' in owner) await assertNobodyElses(tx, tenantId, await subjectOf(tx, tenantId, owner));
+    return found;
   }
 
   #whose(tenantId: string, { agentId, memberId, gatewayId }: BackupSubject) {
