@@ -14,6 +14,9 @@ import { dailyLimits } from './daily-limits.js';
 /** Any number that nothing else in this database uses as an advisory lock. */
 export const PUBLISH_LOCK = 7_300_001;
 
+/** It does not answer and will not by itself: whoever read it before it came to that publishes no way to it. */
+const GONE: readonly string[] = ['lost', 'deleting', 'deleted'];
+
 /** Route feeds listen here. */
 export const ROUTES_CHANNEL = 'routes';
 
@@ -112,7 +115,7 @@ export class RoutePublisher {
     const rows = await tx.$queryRaw<{ phase: string; held: boolean }[]>`
       SELECT phase, quarantined_at IS NOT NULL AS held FROM gateways WHERE id = ${gatewayId} FOR SHARE`;
     const phase = rows[0]?.phase ?? '';
-    if (rows[0]?.held || REPLACED.includes(phase)) return 'held';
+    if (rows[0]?.held || REPLACED.includes(phase) || GONE.includes(phase)) return 'held';
     return SLEEPING.includes(phase) ? 'asleep' : 'live';
   }
 
