@@ -5,6 +5,7 @@ import { AuditLog } from '../audit/audit-log.js';
 import { Log } from '../log.js';
 import { HttpEdgeModule } from '../http/http-edge.module.js';
 import { startTestApp, type TestApp } from '../http/test-app.fixture.js';
+import { ApiKeysService } from '../identity/api-keys.service.js';
 import { IdentityModule } from '../identity/identity.module.js';
 import { TenantErasureModule } from './tenant-erasure.module.js';
 import { TenantErasure } from './tenant-erasure.service.js';
@@ -237,6 +238,29 @@ describe('erasing a closed tenant', () => {
       `SELECT id FROM users WHERE id IN ('usr_only', 'usr_both', 'usr_operator') ORDER BY id`,
     );
     expect(left.map(({ id }) => id)).toEqual(['usr_both', 'usr_operator']);
+  });
+
+  it('forgets what was answered for it, whoever asked, and nothing of others', async () => {
+    const [gone, stays] = [await test.seedTenant('answered'), await test.seedTenant('answered-too')];
+    const asking = (tenantId: string, key: string) =>
+      test.app.inject({
+        method: 'PATCH',
+        url: '/v1/tenant',
+        headers: { authorization: `Bearer ${key}`, 'wirebot-tenant': tenantId, 'idempotency-key': 'said' },
+        payload: { name: 'Another name' },
+      });
+    const keys = test.app.get(ApiKeysService);
+    const operator = (await keys.issue({ tenantId: null, name: 'ops', scopes: ['*'] })).key;
+    for (const { tenantId } of [gone, stays]) {
+      const own = (await keys.issue({ tenantId, name: 'site', scopes: ['*'] })).key;
+      for (const key of [own, operator]) expect((await asking(tenantId, key)).statusCode).toBe(200);
+    }
+    await close(gone.tenantId, 0);
+    expect(await advanceFully(gone.tenantId)).toBe('done');
+    const left = await test.database.query<{ tenant: string }>(
+      `SELECT split_part(scope, '@', 2) AS tenant FROM idempotency_keys WHERE key = 'said'`,
+    );
+    expect(left.map(({ tenant }) => tenant)).toEqual([stays.tenantId, stays.tenantId]);
   });
 
   it('ends operator keys that were bound to it, which would otherwise act for any tenant', async () => {

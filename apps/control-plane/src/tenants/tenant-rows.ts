@@ -66,10 +66,10 @@ export class TenantRows {
       DELETE FROM ${name} WHERE ctid IN (SELECT ctid FROM ${name} WHERE tenant_id = ${tenantId} LIMIT ${BATCH})`;
   }
 
-  /** Answers that are kept for repeated requests name members; they are filed under who asked. */
+  /** Answers that are kept for repeated requests name members; they are filed under who asked, and for which tenant. */
   async #deleteAnswers(tx: Tx, tenantId: string): Promise<number> {
     return tx.$executeRaw`
-      DELETE FROM idempotency_keys WHERE scope IN (
+      DELETE FROM idempotency_keys WHERE split_part(scope, '@', 2) = ${tenantId} OR scope IN (
         SELECT 'key:' || id FROM api_keys WHERE tenant_id = ${tenantId}
         UNION ALL SELECT 'member:' || id FROM members WHERE tenant_id = ${tenantId}
         UNION ALL SELECT 'user:' || user_id FROM tenant_staff WHERE tenant_id = ${tenantId})`;
