@@ -29,6 +29,8 @@ export default defineConfig({
           expect: { poll: { timeout: 10_000 } },
           testTimeout: 60_000,
           hookTimeout: 120_000,
+          // Most of them wait for engines, processes and databases: more of them than cores.
+          maxWorkers: 4,
         },
       },
       {

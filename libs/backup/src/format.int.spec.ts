@@ -124,7 +124,8 @@ describe('a backup', () => {
     const grownWriting = watch.grown();
     const { files } = await checkArchive(store, stored, never);
     expect(files[0]!.size).toBe(size);
-    expect([grownWriting, watch.grown()].map((bytes) => bytes < 64 * MB)).toEqual([true, true]);
+    // Buffers that wait for the collector come and go by tens of megabytes; what is held up grows with the archive.
+    expect([grownWriting, watch.grown()].map((bytes) => bytes < 128 * MB)).toEqual([true, true]);
     watch.stop();
     await rm(join(folder, stored.key));
   });
