@@ -27,7 +27,7 @@ export default defineConfig({
           name: 'integration',
           include: ['apps/**/*.int.spec.ts', 'libs/**/*.int.spec.ts', 'tools/**/*.int.spec.ts'],
           expect: { poll: { timeout: 10_000 } },
-          testTimeout: 60_000,
+          testTimeout: 120_000,
           hookTimeout: 120_000,
           // Most of them wait for engines, processes and databases: more of them than cores.
           maxWorkers: 4,

@@ -26,7 +26,7 @@ describe('rollouts over ten real gateways', () => {
   let key: string;
 
   beforeAll(async () => {
-    lab = await UpgradeLab.start({ WIREBOT_GATEWAY_PORTS: '19300-19399' });
+    lab = await UpgradeLab.start({ WIREBOT_GATEWAY_PORTS: '19500-19599' });
     key = (await lab.plane.app.get(ApiKeysService).issue({ tenantId: null, name: 'ops', scopes: ['*'] })).key;
     await Promise.all(MEMBERS.map((name) => lab.plane.put(name, 'sovereign')));
   });

@@ -42,7 +42,7 @@ describe('shared gateways with too much to bear', () => {
     plane = await ControlPlaneFixture.start({
       WIREBOT_DRIVER: 'process',
       WIREBOT_GATEWAY_IMAGE: BUNDLE,
-      WIREBOT_GATEWAY_PORTS: '19240-19259',
+      WIREBOT_GATEWAY_PORTS: '19770-19789',
       WIREBOT_AGENTS_PER_GATEWAY: '10',
       WIREBOT_MERGE_CELLS: 'true',
       // What they say of themselves is what the tests say.

@@ -40,7 +40,7 @@ describe('the disk quota of a member', () => {
     plane = await ControlPlaneFixture.start({
       WIREBOT_DRIVER: 'process',
       WIREBOT_GATEWAY_IMAGE: BUNDLE,
-      WIREBOT_GATEWAY_PORTS: '19320-19329',
+      WIREBOT_GATEWAY_PORTS: '19330-19339',
       WIREBOT_GATEWAY_RECHECK_SECONDS: '3600',
     });
     await plane.put('ann', 'sovereign');

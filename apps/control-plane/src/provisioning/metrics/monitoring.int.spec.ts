@@ -29,7 +29,7 @@ describe('the examples for Prometheus and Grafana', () => {
     plane = await ControlPlaneFixture.start({
       WIREBOT_DRIVER: 'process',
       WIREBOT_GATEWAY_IMAGE: BUNDLE,
-      WIREBOT_GATEWAY_PORTS: '19310-19319',
+      WIREBOT_GATEWAY_PORTS: '19340-19349',
     });
     await plane.put('ann', 'sovereign');
     const { id } = (await plane.member('ann')).gateway!;

@@ -12,7 +12,7 @@ import type { Condition } from '../conditions.js';
 import { ControlPlaneFixture } from './control-plane.fixture.js';
 
 const REAL = resolve(import.meta.dirname, '../../../../../dist/gateway/gateway.mjs');
-const LIMIT_MS = 40_000;
+const LIMIT_MS = 100_000;
 
 /** What comes before the real gateway in an image; `copy`: it is a rehearsal's. */
 const KINDS = {

@@ -11,7 +11,7 @@ describe('the upgrade of one gateway, with real processes', () => {
   let key: string;
 
   beforeAll(async () => {
-    lab = await UpgradeLab.start({ WIREBOT_GATEWAY_PORTS: '19200-19259' });
+    lab = await UpgradeLab.start({ WIREBOT_GATEWAY_PORTS: '19700-19759' });
     key = (await lab.plane.app.get(ApiKeysService).issue({ tenantId: null, name: 'ops', scopes: ['*'] })).key;
   });
   afterAll(() => lab.dispose());
