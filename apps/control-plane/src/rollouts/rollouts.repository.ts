@@ -96,7 +96,8 @@ export class RolloutsRepository {
     const missing = await tx.gateway.findMany({
       where: {
         ...this.inScope(row.scope as RolloutScope),
-        image: { not: row.image },
+        // Also what has it now and is on its way to another: where it ends, it has to come back.
+        OR: [{ image: { not: row.image } }, { targetImage: { not: null }, NOT: { targetImage: row.image } }],
         id: { notIn: known.map(({ gatewayId }) => gatewayId) },
       },
       select: { id: true, image: true },
