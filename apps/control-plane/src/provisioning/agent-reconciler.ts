@@ -139,6 +139,7 @@ export class AgentReconciler {
     const gateway = agent.gateway!;
     const ready = conditionsOf(gateway.conditions).find((condition) => condition.type === 'Ready');
     if (gateway.phase === 'failed') return this.#gatewayFailed(agent, lease, ready?.reason, ready?.message);
+    if (gateway.host.silentSince && (await this.#leftSilentHost(agent, lease))) return again;
     await this.resources.asAgent(lease, async (tx) => {
       if (agent.phase !== 'waiting') await this.resources.changeAgent(tx, agent, { phase: 'waiting' });
       await this.resources.wantAwake(tx, gateway);
@@ -146,6 +147,23 @@ export class AgentReconciler {
     });
     if (['pending', ...SLEEPING].includes(gateway.phase)) await this.waker.wake('gateway', gateway.id);
     return waitFor(WAIT_MS);
+  }
+
+  /**
+   * Its place is on a host that has fallen silent since, and nothing of it is there yet: it goes where somebody answers.
+   * False while there is no other host: then it waits for this one.
+   */
+  async #leftSilentHost(agent: AgentRecord, lease: Lease): Promise<boolean> {
+    const gateway = agent.gateway!;
+    const mayHold = gateway.observedConfig > 0n || (gateway.kind === 'shared' && agent.attachedGeneration !== null);
+    if (mayHold || agent.phase === 'ready') return false;
+    return this.resources.asAgent(lease, async (tx) => {
+      const where = { id: { not: gateway.hostId }, state: 'active', silentSince: null };
+      if ((await tx.host.count({ where })) === 0) return false;
+      await this.resources.changeAgent(tx, agent, { phase: 'placing', data: { gatewayId: null, ...DETACHED } });
+      await this.#discardIfUnused(tx, gateway.id, agent.id);
+      return true;
+    });
   }
 
   /** A gateway that cannot be made: say so, and when it never held this agent, give the reservation back. */
