@@ -79,7 +79,14 @@ describe.each(drivers)('sleep on the %s driver', (driver) => {
     await model.api.close();
   });
 
+  /** The supervisor starts a control plane again that a test before has killed. */
+  const isBack = async () => {
+    const ready = await fetch(`${stack.file.controlPlane.url}/ready`).catch(() => undefined);
+    return ready?.status === 200;
+  };
+
   beforeEach(async () => {
+    await expect.poll(isBack, PATIENCE).toBe(true);
     await policy(1);
     token = await api.token('sol');
   });
@@ -183,7 +190,8 @@ describe.each(drivers)('sleep on the %s driver', (driver) => {
     const paused = await api.call<{ operation: { id: string } }>('POST', '/v1/members/sol/pause', {});
     await api.finished(paused.body.operation.id);
     await becomes('suspended');
-    expect((await say('are you there?')).status).toBe(404);
+    // A token of this moment is asked to come again: its route could be on its way.
+    await expect.poll(async () => (await say('are you there?')).status, PATIENCE).toBe(404);
     expect(await gateway()).toMatchObject({ phase: 'suspended', desired_state: 'stopped' });
     const resumed = await api.call<{ operation: { id: string } }>('POST', '/v1/members/sol/resume', {});
     expect(await api.finished(resumed.body.operation.id)).toMatchObject({ status: 'succeeded' });
