@@ -86,7 +86,7 @@ describe.each(drivers)('sleep on the %s driver', (driver) => {
   };
 
   beforeEach(async () => {
-    await expect.poll(isBack, PATIENCE).toBe(true);
+    for (const end = Date.now() + PATIENCE.timeout; !(await isBack()) && Date.now() < end;) await delay(50);
     await policy(1);
     token = await api.token('sol');
   });
