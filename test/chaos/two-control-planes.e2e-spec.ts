@@ -130,7 +130,8 @@ describe('two control planes at once', () => {
       if (operation) expect(await second.api.finished(operation, 90_000)).toMatchObject({ status: 'succeeded' });
       await further();
     } finally {
-      process.kill(world.stack.pid('control-plane'), 'SIGCONT');
+      // The supervisor may have started another one since its pid was read.
+      process.kill((await world.stack.reread()).pids['control-plane']!, 'SIGCONT');
     }
     await delay(1_000); // what it held back comes now
     await expectWell();
